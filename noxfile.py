@@ -1,0 +1,182 @@
+"""Everything a developer runs. ``nox`` with no arguments is the whole truth.
+
+The default sessions check format, rules and types and run every test, those of the examples and of the wheels
+included; ``examples`` and ``packaging`` run these parts alone. Environments are pinned and kept, so the second run
+starts at once. After the first install nothing here needs a network, save the tests marked ``packaging`` and the
+sessions ``lowest``, ``newest`` and ``pin``, which install from an index by design.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+nox.options.sessions = ["format", "lint", "types", "tests"]
+
+ROOT = Path(__file__).parent
+CONSTRAINTS = "constraints.txt"
+PACKAGES = [
+    "packages/core",
+    "packages/langchain",
+    "packages/llama-index",
+    "packages/haystack",
+    "packages/gateway[model]",
+]
+EDITABLE = [part for package in PACKAGES for part in ("-e", package)]
+PYTHONS = ["3.11", "3.12", "3.13"]
+# Two workers, whole files each: a file's tests share one gateway process.
+PARALLEL = ["-n", "2", "--dist", "loadfile"]
+
+
+def follow_this_machine() -> None:
+    """Let uv trust what this machine trusts and look where its pip looks.
+
+    uv brings its own certificates and reads none of pip's settings. Behind a company's proxy or mirror the pip that
+    installed nox worked, so what it was told is handed on. Whatever is set for uv already wins.
+    """
+    paths = ssl.get_default_verify_paths()
+    if sys.platform != "linux" or paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())):
+        os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
+    index = next((line for line in listed.splitlines() if ".index-url=" in line), "").partition("=")[2].strip("'\"")
+    if index and "UV_INDEX_URL" not in os.environ:
+        os.environ.setdefault("UV_DEFAULT_INDEX", index)
+
+
+follow_this_machine()
+
+
+def install(session: nox.Session, *groups: str, pinned: bool = True, extra: tuple[str, ...] = ()) -> None:
+    """Install our packages editable with the named dependency groups, pinned unless told otherwise."""
+    wanted = [part for group in groups for part in ("--group", group)]
+    session.install(*EDITABLE, *wanted, *(("-c", CONSTRAINTS) if pinned else ()), *extra)
+
+
+def measured(session: nox.Session, *arguments: str) -> None:
+    """Run pytest under branch coverage, then hold core and adapters to the bar and show the gateway beside them."""
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *arguments)
+    session.run("coverage", "combine", "--quiet")
+    session.log("Local gateway (reported, not held to the bar):")
+    session.run("coverage", "report", "--omit=", "--include=packages/gateway/*", "--fail-under=0")
+    session.log("Core and adapters:")
+    session.run("coverage", "report")
+
+
+@nox.session(name="format")
+def format_(session: nox.Session) -> None:
+    """Check the formatting; ``nox -s format -- --fix`` applies it."""
+    session.install("ruff", "-c", CONSTRAINTS)
+    session.run("ruff", "format", *([] if "--fix" in session.posargs else ["--check"]), ".")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Run ruff's rules; every ignored one says why in pyproject.toml."""
+    session.install("ruff", "-c", CONSTRAINTS)
+    session.run("ruff", "check", *session.posargs, ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, strictly."""
+    install(session, "dev")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test under branch coverage. This is the README's second command."""
+    install(session, "test")
+    measured(session, *(session.posargs or PARALLEL))
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run the README's code and the example scripts against the local gateway."""
+    install(session, "test")
+    session.run("pytest", "tests/examples", *session.posargs)
+
+
+@nox.session
+def packaging(session: nox.Session) -> None:
+    """Check the import floors, build the wheels, look inside, install them beside their neighbours."""
+    install(session, "test")
+    session.run("pytest", "tests/packaging", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Index and search Python's own documentation through all three frameworks. This is the README's first command."""
+    session.install(*EDITABLE, "tqdm", "-c", CONSTRAINTS)
+    session.run("python", "examples/search_stdlib.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def matrix(session: nox.Session) -> None:
+    """Run the tests on every Python we name, where it is installed."""
+    install(session, "test")
+    session.run("pytest", "-m", "not packaging", *(session.posargs or PARALLEL))
+
+
+@nox.session(python="3.11")
+@nox.parametrize("what", ["core", "adapters"])
+def lowest(session: nox.Session, what: str) -> None:
+    """Run the tests with the lowest versions our metadata allows.
+
+    The core has an environment of its own: the frameworks want a newer pydantic than it does.
+    """
+    packages = PACKAGES if what == "adapters" else ["packages/core", "packages/gateway[model]"]
+    where = ["tests"] if what == "adapters" else ["tests/core", "tests/gateway"]
+    editable = [part for package in packages for part in ("-e", package)]
+    session.install(*editable, "--group", "test-lowest", "--resolution=lowest-direct")
+    session.run("pytest", "-m", "not packaging", *(session.posargs or where))
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Run the tests with the newest versions the index has."""
+    install(session, "test", pinned=False, extra=("--upgrade",))
+    session.run("pytest", "-m", "not packaging", *(session.posargs or PARALLEL))
+
+
+@nox.session
+def pin(session: nox.Session) -> None:
+    """Write constraints.txt anew: the newest versions that fit together, for every platform, naming no index."""
+    session.install("uv")
+    projects = [f"{package.partition('[')[0]}/pyproject.toml" for package in PACKAGES]
+    ours = [part for project in projects for part in ("--no-emit-package", name_of(ROOT / project))]
+    session.run(
+        "uv", "pip", "compile", *projects, "--all-extras", "--group", "pyproject.toml:dev", "--universal",
+        "--python-version", "3.11", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links",
+        "--upgrade", "--quiet", *ours, "-o", CONSTRAINTS,
+    )  # fmt: skip
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build every wheel into dist/."""
+    session.install("uv")
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    for package in PACKAGES:
+        session.run("uv", "build", "--wheel", "--quiet", "--out-dir", "dist", package.partition("[")[0])
+
+
+def name_of(project: Path) -> str:
+    """Return the distribution name in a pyproject.toml."""
+    import tomllib
+
+    return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["name"])

@@ -1,0 +1,73 @@
+"""Embeddings through OpenRouter, and gateways that speak its dialect: every answer checked, nothing paid lost."""
+
+from ._prepare import InputType
+from .client import AsyncClient, Client
+from .errors import (
+    APIError,
+    AuthenticationError,
+    BudgetExceededError,
+    ConfigurationError,
+    ConnectionFailedError,
+    EmbeddingError,
+    InputError,
+    InputTooLongError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    PermissionDeniedError,
+    ProviderUnavailableError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    TimedOutError,
+)
+from .gateways import INFRON, OPENROUTER, Gateway, ModelInfo
+from .inputs import AudioPart, Content, FilePart, ImagePart, Input, TextPart, VideoPart
+from .options import ClientOptions, Options
+from .preferences import ProviderPreferences
+from .profiles import Marking, Profile, profile_for
+from .results import EmbeddingResult, Partial
+from .usage import Usage
+
+__all__ = [
+    "INFRON",
+    "OPENROUTER",
+    "APIError",
+    "AsyncClient",
+    "AudioPart",
+    "AuthenticationError",
+    "BudgetExceededError",
+    "Client",
+    "ClientOptions",
+    "ConfigurationError",
+    "ConnectionFailedError",
+    "Content",
+    "EmbeddingError",
+    "EmbeddingResult",
+    "FilePart",
+    "Gateway",
+    "ImagePart",
+    "Input",
+    "InputError",
+    "InputTooLongError",
+    "InputType",
+    "InsufficientCreditsError",
+    "InvalidRequestError",
+    "Marking",
+    "ModelInfo",
+    "ModelNotFoundError",
+    "Options",
+    "Partial",
+    "PermissionDeniedError",
+    "Profile",
+    "ProviderPreferences",
+    "ProviderUnavailableError",
+    "RateLimitError",
+    "ResponseError",
+    "ServerError",
+    "TextPart",
+    "TimedOutError",
+    "Usage",
+    "VideoPart",
+    "profile_for",
+]

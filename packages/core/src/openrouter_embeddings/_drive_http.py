@@ -1,0 +1,235 @@
+"""One HTTP exchange, sync or async: bounded in time and size, never redirected, never decompressed past its bound."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+import weakref
+import zlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from threading import Lock
+
+import httpx
+
+from ._effects import Broke, Failure, Reply
+
+_CONNECT_SECONDS = 10.0
+_IDLE_SECONDS = 30.0
+_HEAD = 4096
+"""Where the `error` of a 200 stands, if it holds one."""
+
+
+class _TooLarge(Exception):
+    """More bytes than any right answer has."""
+
+
+class _Garbled(Exception):
+    """The compressed bytes are not what their header says."""
+
+
+class _TooLate(Exception):
+    """The time for the whole exchange is over."""
+
+
+_orphans: list[object] = []
+"""A parent's clients, kept unclosed in a forked child: their locks may be held by threads that are not here."""
+
+
+class _Body:
+    """The bytes of an answer, decompressed piece by piece, never more than `most`."""
+
+    def __init__(self, response: httpx.Response, most: int) -> None:
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"identity", "", "gzip", "x-gzip", "deflate"}:
+            raise _Garbled
+        packed = encoding not in {"identity", ""}
+        self._unpack = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed else None
+        self._most = most
+        self.bytes = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take one piece from the wire."""
+        if self._unpack is not None:
+            try:
+                chunk = self._unpack.decompress(chunk, self._most - len(self.bytes) + 1)
+            except zlib.error:
+                raise _Garbled from None
+        self.bytes += chunk
+        if len(self.bytes) > self._most:
+            raise _TooLarge
+
+    def whole(self) -> bytearray:
+        """Return all of it; a compressed body that stops in the middle is no body."""
+        if self._unpack is not None and not self._unpack.eof:
+            raise _Garbled
+        return self.bytes
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    """The one TLS context of the process, shared by every client: building it costs 25 ms."""
+    return httpx.create_ssl_context()
+
+
+@dataclass(frozen=True, slots=True)
+class _OnLoop:
+    """A loop's client, and what closes it with the loop. It must be held: a forgotten generator is finished at once."""
+
+    client: httpx.AsyncClient
+    keeper: AsyncGenerator[None]
+
+
+class Http:
+    """The connections of one client: one pool for all threads, one per running event loop."""
+
+    def __init__(
+        self,
+        *,
+        headers: Callable[[bool], Mapping[str, str]],
+        secret: Callable[[], str],
+        timeout: float,
+        tls: bool,
+        connections: int,
+        http_client: httpx.Client | None,
+        async_http_client: httpx.AsyncClient | None,
+    ) -> None:
+        self._headers = headers
+        self._secret = secret
+        self._timeout = timeout
+        self._tls = tls
+        self._connections = connections
+        self._given, self._given_async = http_client, async_http_client
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop every connection unclosed: in a forked child they are the parent's."""
+        self._lock = Lock()
+        if (closing := self.__dict__.get("_closing")) is not None and closing.detach() is not None:
+            _orphans.append(self._client)
+        self._client: httpx.Client | None = None
+        self._closing: weakref.finalize[..., Http] | None = None
+        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _OnLoop] = weakref.WeakKeyDictionary()
+
+    def exchange(self, url: str, body: bytes | None, most: int, *, keyed: bool = True) -> Reply | Failure:
+        """Post a body, or get a page where there is none, and read the whole answer within the timeout."""
+        deadline = time.monotonic() + self._timeout
+        try:
+            client = self._sync_client()
+            request = self._request(client, url, body, keyed=keyed)
+            response = client.send(request, stream=True, follow_redirects=False)
+            try:
+                received = _Body(response, most)
+                for chunk in response.iter_raw():
+                    received.feed(chunk)
+                    if time.monotonic() > deadline:
+                        raise _TooLate
+                return self._reply(response, received.whole())
+            finally:
+                response.close()
+        except Exception as failed:
+            return _failure(failed)
+
+    async def aexchange(self, url: str, body: bytes | None, most: int, *, keyed: bool = True) -> Reply | Failure:
+        """Do the same on the running loop."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                client = await self._async_client()
+                request = self._request(client, url, body, keyed=keyed)
+                response = await client.send(request, stream=True, follow_redirects=False)
+                try:
+                    received = _Body(response, most)
+                    async for chunk in response.aiter_raw():
+                        received.feed(chunk)
+                    return self._reply(response, received.whole())
+                finally:
+                    await response.aclose()
+        except Exception as failed:
+            return _failure(failed)
+
+    def close(self) -> None:
+        """Close the threads' connections. A client that the user gave stays open: it is the user's."""
+        with self._lock:
+            closing, self._closing, self._client = self._closing, None, None
+        if closing is not None:
+            closing()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop."""
+        mine = self._by_loop.pop(asyncio.get_running_loop(), None)
+        if mine is not None:
+            await mine.keeper.aclose()
+
+    def _request(
+        self, client: httpx.Client | httpx.AsyncClient, url: str, body: bytes | None, *, keyed: bool
+    ) -> httpx.Request:
+        method = "GET" if body is None else "POST"
+        patience = httpx.Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout))
+        return client.build_request(method, url, content=body, headers=dict(self._headers(keyed)), timeout=patience)
+
+    def _reply(self, response: httpx.Response, body: bytearray) -> Reply:
+        """Return the answer; an error's body loses the key, should the gateway have repeated it."""
+        content: bytes | bytearray = body
+        if response.status_code != httpx.codes.OK or b'"error"' in body[:_HEAD]:
+            content = bytes(body).replace(self._secret().encode() or b"\0", b"[key]")
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, headers, content, time.time())
+
+    def _sync_client(self) -> httpx.Client:
+        if self._given is not None:
+            return self._given
+        with self._lock:
+            if self._client is None:
+                self._client = httpx.Client(verify=self._verify(), limits=self._limits())
+                # Whoever forgets to close a client leaves no open socket behind.
+                self._closing = weakref.finalize(self, self._client.close)
+            return self._client
+
+    async def _async_client(self) -> httpx.AsyncClient:
+        if self._given_async is not None:
+            return self._given_async
+        loop = asyncio.get_running_loop()
+        mine = self._by_loop.get(loop)
+        if mine is None:
+            client = httpx.AsyncClient(verify=self._verify(), limits=self._limits())
+            mine = self._by_loop[loop] = _OnLoop(client, self._closed_with_loop(client))
+            await anext(mine.keeper)
+        return mine.client
+
+    async def _closed_with_loop(self, client: httpx.AsyncClient) -> AsyncGenerator[None]:
+        """Close a client when its loop ends.
+
+        A loop finishes the async generators that were begun on it before it closes, which `asyncio.run` and
+        its kin see to. So a generator that waits here is the one public hook that runs while the loop still can.
+        """
+        try:
+            yield
+        finally:
+            self._by_loop.pop(asyncio.get_running_loop(), None)
+            await client.aclose()
+
+    def _verify(self) -> ssl.SSLContext | bool:
+        return _tls() if self._tls else False
+
+    def _limits(self) -> httpx.Limits:
+        return httpx.Limits(
+            max_connections=None, max_keepalive_connections=self._connections, keepalive_expiry=_IDLE_SECONDS
+        )
+
+
+def _failure(failed: Exception) -> Failure:
+    """Translate what went wrong. The foreign exception stays behind: it holds the request, and so the key."""
+    name = type(failed).__name__
+    if isinstance(failed, (_TooLate, TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout)):
+        return Failure(Broke.TIMED_OUT, "")
+    if isinstance(failed, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout)):
+        return Failure(Broke.NOT_CONNECTED, name)
+    if isinstance(failed, _TooLarge):
+        return Failure(Broke.TOO_LARGE)
+    if isinstance(failed, _Garbled):
+        return Failure(Broke.GARBLED)
+    if isinstance(failed, (httpx.HTTPError, OSError, RuntimeError)):
+        return Failure(Broke.CUT, name)
+    raise failed

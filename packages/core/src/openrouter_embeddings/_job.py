@@ -1,0 +1,284 @@
+"""The state of one call: what was asked, what has landed, what failed and why. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._plan import SAFE_TOKENS, Batch
+from ._retry import Trouble
+from ._wire import Landed
+from .errors import EmbeddingError, InputError
+from .gateways import ErrorHint
+from .inputs import named_positions
+from .results import EmbeddingResult, Matrix, Partial
+from .usage import Usage
+
+_SHOWN = 300
+"""Characters of the gateway's own message that an error quotes."""
+_SHINGLE = 12
+_SECRET = re.compile(r"\b(?:sk|key|rk|pk)-[\w*.-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Learned:
+    """What a client finds out about its model while it works; shared by all its calls, threads and loops.
+
+    Attributes:
+        encoding: `"base64"` or `"float"` once known; None while the first answer is awaited.
+        max_inputs: Most inputs a request may hold, as far as known.
+        max_tokens: Most estimated tokens a request may hold.
+        dimensions: Width of the answers so far.
+    """
+
+    encoding: str | None
+    max_inputs: int
+    max_tokens: int = SAFE_TOKENS
+    dimensions: int | None = None
+
+    def refuse_size(self, count: int) -> None:
+        """Remember that a request of `count` inputs was too large."""
+        self.max_inputs = max(1, min(self.max_inputs, count // 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a call asks for, the same for each of its batches.
+
+    Attributes:
+        model: As sent.
+        gateway: Its name, for messages.
+        fields: The body but for `input` and `encoding_format`.
+        prefix: Put before each text.
+        encoding: `"auto"`, `"base64"` or `"float"`.
+        dimensions: Asked for, or None.
+        native_dimensions: The profile's, or None.
+        cost_at_top: Whether the gateway puts the cost beside `usage`.
+        hints: Errors that mean something else than their status says, at this gateway.
+        patience: Seconds that a batch may spend waiting.
+        max_retries: Most attempts after the first where the answer is not a plain "wait".
+        timeout: Seconds of one attempt, for messages.
+        normalize: Whether to scale each embedding to unit length.
+        max_cost: USD that the client may spend, or None.
+        on_progress: Told how many of how many inputs are done, whenever a batch lands.
+    """
+
+    model: str
+    gateway: str
+    fields: Mapping[str, Any]
+    prefix: str
+    encoding: str
+    dimensions: int | None
+    native_dimensions: int | None
+    cost_at_top: bool
+    hints: Sequence[ErrorHint]
+    patience: float
+    max_retries: int
+    timeout: float
+    normalize: bool
+    max_cost: float | None = None
+    on_progress: Callable[[int, int], None] | None = None
+
+
+class Job:
+    """One call under way. Flows of the same job may run in several threads: what they share is safe to append to."""
+
+    def __init__(
+        self, ask: Ask, learned: Learned, items: Sequence[Any], firsts: Sequence[int], places: Sequence[int]
+    ) -> None:
+        self.ask = ask
+        self.learned = learned
+        self.items = items
+        """The distinct inputs: texts, or content in its wire form."""
+        self.firsts = firsts
+        self.places = places
+        self.blank = [at for at, item in enumerate(items) if item == ""]
+        """Empty texts, where they are allowed: never sent."""
+        self.queue: deque[Batch] = deque()
+        self.failures: dict[int, EmbeddingError] = {}
+        self._rows: dict[str, Matrix] = {}
+        self._done = np.zeros(len(items), dtype=bool)
+        self._spent: list[Usage] = [Usage(deduplicated=len(places) - len(items))]
+        self._models: list[str] = []
+        self._providers: dict[str, None] = {}
+        self._generations: list[str] = []
+
+    def wire_inputs(self, batch: Batch) -> list[Any]:
+        """Return a batch's inputs as they go over the wire: text marked by its prefix, content as it is."""
+        prefix = self.ask.prefix
+        if not prefix:
+            return [self.items[one] for one in batch.members]
+        return [prefix + item if isinstance(item, str) else item for item in map(self.items.__getitem__, batch.members)]
+
+    def count_request(self, *, retry: bool) -> None:
+        """Count a request that left."""
+        self._spent.append(Usage(requests=1, retries=int(retry)))
+
+    def keep(self, batch: Batch, landed: Landed) -> None:
+        """Put landed rows into their places, at once: whatever fails later, they are kept."""
+        self.learned.dimensions = landed.rows.shape[1]
+        self.learned.encoding = self.learned.encoding or "base64"
+        self._spent.append(landed.usage)
+        if landed.provider:
+            self._providers[landed.provider] = None
+        if landed.generation_id:
+            self._generations.append(landed.generation_id)
+        if landed.model:
+            self._models.append(landed.model)
+        self.place(batch.members, landed.rows)
+
+    def place(self, members: Sequence[int], rows: Matrix) -> None:
+        """Write rows into the one array of the call."""
+        if "all" not in self._rows:
+            # setdefault is atomic: of two threads that come first, both use the same array.
+            self._rows.setdefault("all", np.empty((len(self.items), rows.shape[1]), dtype=np.float32))
+        where = slice(members[0], members[-1] + 1) if _consecutive(members) else list(members)
+        self._rows["all"][where] = unit_length(rows) if self.ask.normalize else rows
+        self._done[where] = True
+        if self.ask.on_progress is not None:
+            done = np.count_nonzero(self._done[np.asarray(self.places)])
+            self.ask.on_progress(int(done), len(self.places))
+
+    def zero(self, members: Sequence[int], width: int | None) -> None:
+        """Give inputs that are never sent a zero embedding; before any answer the width must be known."""
+        if members and "all" not in self._rows:
+            if not width:
+                raise InputError("All inputs are empty and the width is not known. Set dimensions.", positions=members)
+            self._rows["all"] = np.empty((len(self.items), width), dtype=np.float32)
+        for one in members:
+            self._rows["all"][one] = 0.0
+            self._done[one] = True
+
+    def fail(self, members: Sequence[int], error: EmbeddingError) -> None:
+        """Remember why inputs have no embedding."""
+        for one in members:
+            self.failures[one] = error
+
+    @property
+    def landed_any(self) -> bool:
+        """Whether the gateway has answered anything rightly, in this call or an earlier one."""
+        return self.learned.dimensions is not None
+
+    def missing(self) -> list[int]:
+        """Return the distinct inputs that have no embedding yet and need one from the gateway."""
+        lacking = np.flatnonzero(~self._done).tolist()
+        return lacking if not self.blank else [one for one in lacking if one not in self.blank]
+
+    def usage(self) -> Usage:
+        """Return what the call has spent so far."""
+        return sum(list(self._spent), Usage())
+
+    def result(self) -> EmbeddingResult:
+        """Return every embedding in input order."""
+        self.zero(self.blank, self.ask.dimensions or self.learned.dimensions or self.ask.native_dimensions)
+        return EmbeddingResult(
+            embeddings=self._in_input_order(),
+            model=self._model(),
+            usage=self.usage(),
+            providers=tuple(self._providers),
+            generation_ids=tuple(self._generations),
+        )
+
+    def positions(self, members: Sequence[int]) -> list[int]:
+        """Return the positions in the caller's inputs at which these distinct inputs stand, ascending."""
+        if len(self.places) == len(self.items):
+            return sorted(members)
+        wanted = set(members)
+        return [at for at, place in enumerate(self.places) if place in wanted]
+
+    def error(self, trouble: Trouble, members: Sequence[int], *, attempts: int) -> EmbeddingError:
+        """Return the error that names what happened, where, and the way out."""
+        said = trouble.said
+        positions = self.positions(members)
+        quoted = self._quoted(said.message) if said else ""
+        tries = f", {attempts} attempts" if attempts > 1 else ""
+        inputs = named_positions(positions).lower()
+        where = f"at {self.ask.gateway}: model {self.ask.model!r}, {inputs} of {len(self.places)}{tries}"
+        says = f" It says: {quoted!r}." if quoted else ""
+        return trouble.kind(
+            f"{trouble.what} {where}.{says} {trouble.hint}",
+            status=said.status if said else None,
+            code=said.code if said else None,
+            error_type=(said.error_type or said.availability) if said else None,
+            provider=said.provider if said else None,
+            generation_id=said.generation_id if said else None,
+            retry_after=trouble.retry_after,
+            retryable=said.retryable if said else None,
+            model=self.ask.model,
+            positions=positions,
+        )
+
+    def with_partial(self, error: EmbeddingError) -> EmbeddingError:
+        """Return the error that reaches the caller: the cause, with everything that landed riding on it."""
+        lost = self.missing()
+        causes = {one: self.failures.get(one, error) for one in lost}
+        at = self.places
+        if "all" in self._rows:
+            self._rows["all"][~self._done] = np.nan
+        partial = Partial(
+            embeddings=self._in_input_order(),
+            positions_done=tuple(i for i, place in enumerate(at) if self._done[place]),
+            positions_failed={i: causes[place] for i, place in enumerate(at) if not self._done[place]},
+            usage=self.usage(),
+            model=self._model(),
+        )
+        message = error.message
+        if partial.positions_done:
+            message += (
+                f" {len(partial.positions_done):,} of {len(at):,} embeddings landed and are in .partial."
+                " Pass resume=error.partial to embed only the rest."
+            )
+        named = type(error)(message)
+        named.__dict__.update(error.__dict__)
+        named.partial = partial
+        if self.failures.values() and error in self.failures.values():
+            named.positions = tuple(self.positions(list(self.failures)))
+        return named
+
+    def _in_input_order(self) -> Matrix:
+        rows = self._rows.get("all")
+        if rows is None:
+            return np.full((len(self.places), self.learned.dimensions or 0), np.nan, dtype=np.float32)
+        return rows if len(self.places) == len(self.items) else rows[np.asarray(self.places)]
+
+    def _model(self) -> str:
+        return self._models[0] if self._models else self.ask.model
+
+    def _quoted(self, message: str) -> str:
+        """Return the gateway's message without anything that looks like a key or stands in one of our texts."""
+        message = " ".join(_SECRET.sub("[key]", message).split())[:_SHOWN].rstrip(". ")
+        texts = [text for text in map(_all_text, self.items) if text]
+        return "" if _echoes(message, texts) else message
+
+
+def unit_length(rows: Matrix) -> Matrix:
+    """Return the rows scaled to unit length."""
+    scaled: Matrix = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return scaled
+
+
+def _consecutive(members: Sequence[int]) -> bool:
+    return members[-1] - members[0] == len(members) - 1
+
+
+def _all_text(item: Any) -> str:
+    """Return an input's text, or all texts of a content."""
+    return item if isinstance(item, str) else str(item)
+
+
+def _echoes(message: str, texts: Sequence[str]) -> bool:
+    """Say whether a message repeats a stretch of an input: then it is not shown at all."""
+    shingles = {message[at : at + _SHINGLE] for at in range(max(0, len(message) - _SHINGLE) + 1)} if message else set()
+    whole = [one for one in shingles if len(one) == _SHINGLE]
+    for text in texts:
+        if len(text) <= _SHINGLE:
+            if len(text) > 2 and text in message:
+                return True
+        elif any(one in text for one in whole):
+            return True
+    return False

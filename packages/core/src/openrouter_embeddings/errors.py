@@ -1,0 +1,163 @@
+"""Everything this library raises, drawn once.
+
+    EmbeddingError
+    ├─ ConfigurationError (ValueError)      before any request
+    ├─ InputError (ValueError)              before any request: empty, not a string, positions named
+    ├─ APIError                             the gateway said no
+    │  ├─ AuthenticationError               401
+    │  ├─ InsufficientCreditsError          402, or Infron's 403 about credits
+    │  ├─ PermissionDeniedError             403
+    │  ├─ ModelNotFoundError                404, 400 `model_not_found`
+    │  ├─ InvalidRequestError               400, 405-422
+    │  │  └─ InputTooLongError              413, `context_length_exceeded`
+    │  ├─ RateLimitError                    429
+    │  ├─ ProviderUnavailableError          502, 503, 524, 529
+    │  └─ ServerError                       500, 504 and every other 5xx
+    ├─ ConnectionFailedError                no answer arrived
+    ├─ TimedOutError                        no answer arrived in time
+    ├─ ResponseError                        the answer broke the contract
+    └─ BudgetExceededError                  the next batch would pass max_cost
+
+An error is named by its cause; what had landed before it rides on it as `partial`.
+No message, attribute or pickle of an error holds a key or an input text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .results import Partial
+
+
+class EmbeddingError(Exception):
+    """The base of every error this library raises.
+
+    Attributes:
+        status: HTTP status of the answer, if there was one.
+        code: The error code in the answer's body, as sent.
+        error_type: The gateway's own word for the kind of error, e.g. `rate_limit_exceeded`.
+        provider: The provider that answered, where known.
+        generation_id: The gateway's id of the failed request, for its support.
+        retry_after: Seconds the gateway asked to wait, if it did.
+        retryable: Whether the same request may succeed later.
+        model: The model asked for.
+        positions: 0-based indices into the caller's inputs that this error speaks of.
+        partial: What had landed before the error, or None.
+    """
+
+    retryable_by_nature: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | int | None = None,
+        error_type: str | None = None,
+        provider: str | None = None,
+        generation_id: str | None = None,
+        retry_after: float | None = None,
+        retryable: bool | None = None,
+        model: str | None = None,
+        positions: Iterable[int] = (),
+        partial: Partial | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.error_type = error_type
+        self.provider = provider
+        self.generation_id = generation_id
+        self.retry_after = retry_after
+        self.retryable = self.retryable_by_nature if retryable is None else retryable
+        self.model = model
+        self.positions = tuple(positions)
+        self.partial = partial
+
+    @property
+    def message(self) -> str:
+        """The sentence that `str(error)` gives."""
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by class, message and attributes: keyword-only arguments defeat the default."""
+        return (type(self), self.args, self.__dict__)
+
+
+class ConfigurationError(EmbeddingError, ValueError):
+    """An option cannot be right. Raised before any request."""
+
+
+class InputError(EmbeddingError, ValueError):
+    """An input cannot be embedded. Raised before any request; `positions` names it."""
+
+
+class APIError(EmbeddingError):
+    """The gateway answered with an error."""
+
+
+class AuthenticationError(APIError):
+    """The key is missing, wrong or revoked (401). Ends the whole job."""
+
+
+class InsufficientCreditsError(APIError):
+    """The account or the key has no credit left (402). Ends the whole job."""
+
+
+class PermissionDeniedError(APIError):
+    """The key may not do this, or a guardrail or region forbids it (403). Ends the whole job."""
+
+
+class ModelNotFoundError(APIError):
+    """No such model, or no provider of it meets the preferences."""
+
+
+class InvalidRequestError(APIError):
+    """The gateway refuses the request as it stands (400 and its kin)."""
+
+
+class InputTooLongError(InvalidRequestError):
+    """One input alone is longer than the model takes."""
+
+
+class RateLimitError(APIError):
+    """Too many requests (429), for longer than the patience allowed."""
+
+    retryable_by_nature = True
+
+
+class ProviderUnavailableError(APIError):
+    """No provider could answer (502, 503, 524, 529)."""
+
+    retryable_by_nature = True
+
+
+class ServerError(APIError):
+    """The gateway failed (500, 504 and other 5xx)."""
+
+    retryable_by_nature = True
+
+
+class ConnectionFailedError(EmbeddingError):
+    """The gateway could not be reached, or the connection broke before an answer was complete."""
+
+    retryable_by_nature = True
+
+
+class TimedOutError(EmbeddingError):
+    """No complete answer arrived within `timeout`."""
+
+    retryable_by_nature = True
+
+
+class ResponseError(EmbeddingError):
+    """The answer broke the contract: count, index, width, numbers, or not JSON. Nothing of it was used."""
+
+    retryable_by_nature = True
+
+
+class BudgetExceededError(EmbeddingError):
+    """The next batch would pass `max_cost`. What had landed is in `partial`."""

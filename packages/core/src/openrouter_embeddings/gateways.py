@@ -1,0 +1,319 @@
+"""The gateways: where each one is, and what it does in its own way. One transport, two dialects, all of it data.
+
+Facts of OpenRouter: its documentation and OpenAPI file of 2026-08-22. Facts of Infron (formerly OneRouter):
+its documentation and public clients, read 2026-11-20; what it documents nowhere is assumed absent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from ipaddress import ip_address
+from math import isfinite
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic_core import from_json
+
+from .errors import ConfigurationError, ResponseError
+from .profiles import profile_for
+
+_EXAMPLE = "https://openrouter.ai/api/v1"
+_UNFIT = re.compile(r"[\x00-\x20\x7f\\]")
+
+
+def check_base_url(url: str, *, allow_plain_http: bool = False) -> str:
+    """Return the address without a slash at its end.
+
+    Raises:
+        ConfigurationError: It is not http or https, is plain http to another machine (unless allowed), or holds a
+            user, a query or a fragment. The address is not shown: a key may have been put there by mistake.
+    """
+    if not isinstance(url, str):
+        raise ConfigurationError(f"base_url takes a str such as {_EXAMPLE!r}, not {type(url).__name__}.")
+    if _UNFIT.search(url):
+        raise ConfigurationError(f"base_url holds white space, a control character or a backslash. Write {_EXAMPLE!r}.")
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigurationError(f"base_url is not an address. Write it as in {_EXAMPLE!r}.") from None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ConfigurationError(
+            f"base_url does not begin with https:// and a host. Write it in full, as in {_EXAMPLE!r}."
+        )
+    if "@" in parts.netloc:
+        raise ConfigurationError("base_url holds a user name or password. Remove it, and pass the key as api_key.")
+    if "?" in url or "#" in url:
+        raise ConfigurationError("base_url holds a query or a fragment. Remove everything from '?' or '#' on.")
+    if parts.scheme == "http" and not allow_plain_http and not _on_this_machine(host):
+        raise ConfigurationError(
+            f"base_url would send the API key unencrypted to {host!r}. "
+            "Write https://, or pass gateway=Gateway(..., allow_plain_http=True)."
+        )
+    return url.rstrip("/")
+
+
+def _on_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorHint:
+    """An error that means something else than its status says."""
+
+    status: int
+    contains: str
+    """Words of the message, in lower case."""
+    means: Literal["insufficient_credits", "model_not_found"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """A service that routes embedding requests to providers. Without more than name and address: OpenRouter's dialect.
+
+    Raises:
+        ConfigurationError: The address cannot be used.
+    """
+
+    name: str
+    """For messages."""
+    base_url: str
+    """Kept without a slash at its end."""
+    key_env: tuple[str, ...] = ()
+    """Environment variables that may hold the API key; the first that is set wins."""
+    base_url_env: tuple[str, ...] = ()
+    """Environment variables that may hold another address."""
+    models_path: str = "/embeddings/models"
+    models_base_url: str | None = None
+    """Where the listing is, if not under `base_url`."""
+    listing: Literal["openrouter", "infron"] = "openrouter"
+    """How the listing is written: prices per token as text and pages, or prices per million and all kinds of models."""
+    input_types: tuple[str, str] | None = ("search_query", "search_document")
+    """Documented values of `input_type` (query, document) for models without a profile; None: send none."""
+    sends_attribution: bool = True
+    """Whether the headers that name an app are documented."""
+    multimodal: bool = True
+    """Whether `input` may hold more than texts."""
+    cost_location: Literal["usage", "top"] = "usage"
+    """Whether the cost is inside `usage` or beside it."""
+    error_hints: tuple[ErrorHint, ...] = ()
+    allow_plain_http: bool = False
+    """True: the key may travel unencrypted to a host that is not this machine."""
+
+    def __post_init__(self) -> None:
+        name: object = self.name
+        if not isinstance(name, str) or not name:
+            raise ConfigurationError("Gateway takes a name, such as 'mine'.")
+        for option in ("key_env", "base_url_env"):
+            if isinstance(getattr(self, option), str):
+                raise ConfigurationError(f"Gateway {option} takes a tuple of names, not one str. Write ('NAME',).")
+        object.__setattr__(self, "base_url", check_base_url(self.base_url, allow_plain_http=self.allow_plain_http))
+        if self.models_base_url is not None:
+            checked = check_base_url(self.models_base_url, allow_plain_http=self.allow_plain_http)
+            object.__setattr__(self, "models_base_url", checked)
+
+    @property
+    def embeddings_url(self) -> str:
+        """Where embeddings are asked for."""
+        return f"{self.base_url}/embeddings"
+
+    @property
+    def models_url(self) -> str:
+        """Where models are listed."""
+        return f"{self.models_base_url or self.base_url}{self.models_path}"
+
+    @property
+    def models_take_key(self) -> bool:
+        """Whether the listing may see the key: only on the host that gets it anyway."""
+        return urlsplit(self.models_url)[:2] == urlsplit(self.base_url)[:2]
+
+    def at(self, base_url: str) -> Gateway:
+        """Return the same dialect at another address, the listing included."""
+        return replace(self, base_url=base_url, models_base_url=None)
+
+
+OPENROUTER = Gateway(
+    name="openrouter",
+    base_url=_EXAMPLE,
+    key_env=("OPENROUTER_API_KEY",),
+    base_url_env=("OPENROUTER_API_BASE",),
+)
+
+INFRON = Gateway(
+    name="infron",
+    base_url="https://llm.onerouter.pro/v1",
+    key_env=("INFRON_API_KEY", "ONEROUTER_API_KEY"),
+    models_path="/models",
+    models_base_url="https://api.infron.ai/v1",
+    listing="infron",
+    input_types=None,
+    sends_attribution=False,
+    multimodal=False,
+    cost_location="top",
+    error_hints=(
+        ErrorHint(403, "credit", "insufficient_credits"),
+        ErrorHint(503, "no available providers for model", "model_not_found"),
+    ),
+)
+
+GATEWAYS = {gateway.name: gateway for gateway in (OPENROUTER, INFRON)}
+
+
+def gateway_named(name: str | Gateway) -> Gateway:
+    """Return the gateway of this name; a `Gateway` is its own answer.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    if isinstance(name, Gateway):
+        return name
+    if not isinstance(name, str):
+        raise ConfigurationError(f"gateway takes 'openrouter', 'infron' or a Gateway(...), not {type(name).__name__}.")
+    if name in GATEWAYS:
+        return GATEWAYS[name]
+    near = get_close_matches(name[:60].strip().lower(), GATEWAYS, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ConfigurationError(
+        f"Gateway {name[:60]!r} is unknown.{hint} Use 'openrouter', 'infron' or a Gateway(name=..., base_url=...)."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What is known of one model, from the gateway's listing and, where that is known to be wrong, our own profile."""
+
+    id: str
+    """What to pass as the model."""
+    name: str
+    description: str = field(default="", repr=False)
+    context_length: int | None = None
+    """Most tokens of one input: the lower of the listing's number and the profile's."""
+    dimensions: int | None = None
+    """Native width, from the profile: no listing tells it."""
+    input_modalities: tuple[str, ...] = ("text",)
+    prompt_price: float | None = None
+    """USD per million tokens."""
+    max_inputs: int | None = None
+    """Most inputs of one request, from the profile."""
+    created: datetime | None = None
+    expires: date | None = None
+    """When the gateway will stop serving it, if it says so."""
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    """The whole entry, as listed."""
+
+
+def parse_models(gateway: Gateway, body: bytes) -> tuple[list[ModelInfo], str | None]:
+    """Return the embedding models of one page of the listing, and the address of the next page or None.
+
+    Fields that are not known are kept in `raw`; fields that are missing or odd read as not known.
+    The next page is always asked for at the gateway's own address: of the one told only the query is used.
+
+    Raises:
+        ResponseError: It is no listing.
+    """
+    where = f"The model listing of {gateway.name}"
+    try:
+        page = from_json(body.removeprefix(b"\xef\xbb\xbf"))
+    except ValueError:
+        raise ResponseError(f"{where} was not complete JSON ({len(body)} bytes). Check base_url.") from None
+    if not isinstance(page, dict) or page.get("error") or page.get("success") is False:
+        held = "held an error" if isinstance(page, dict) else "was not a JSON object"
+        raise ResponseError(f"{where} {held}. Check base_url, or try again later.")
+    rows = page.get("data")
+    if not isinstance(rows, list):
+        raise ResponseError(f"{where} had no list of models under 'data'. Check base_url.")
+    named = [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]]
+    if rows and not named:
+        raise ResponseError(f"{where} held {len(rows)} entries, none of them a model. Check base_url.")
+    if gateway.listing == "infron":
+        return [_of_infron(row) for row in named if row.get("category_type") == "Embeddings"], None
+    return [_of_openrouter(row) for row in named], _next_page(gateway, page.get("links"))
+
+
+def _next_page(gateway: Gateway, links: object) -> str | None:
+    told = links.get("next") if isinstance(links, dict) else None
+    if not isinstance(told, str):
+        return None
+    query = told.partition("#")[0].partition("?")[2]
+    return f"{gateway.models_url}?{query}" if query else None
+
+
+def _of_openrouter(row: dict[str, Any]) -> ModelInfo:
+    pricing, architecture = row.get("pricing"), row.get("architecture")
+    return _model(
+        row,
+        name=row.get("name"),
+        lengths=[row.get("context_length")],
+        modalities=architecture.get("input_modalities") if isinstance(architecture, dict) else None,
+        price=_dollars(pricing.get("prompt") if isinstance(pricing, dict) else None, times=1_000_000),
+    )
+
+
+def _of_infron(row: dict[str, Any]) -> ModelInfo:
+    return _model(
+        row,
+        name=row.get("display_name"),
+        lengths=[row.get("context_length"), row.get("max_input_tokens")],
+        modalities=row.get("input_modalities"),
+        price=_dollars(row.get("min_prompt_price"), times=1),
+    )
+
+
+def _model(
+    row: dict[str, Any], *, name: object, lengths: list[object], modalities: object, price: float | None
+) -> ModelInfo:
+    profile = profile_for(row["id"])
+    known = [length for length in map(_whole, [*lengths, profile.max_tokens]) if length]
+    listed = tuple(one for one in modalities if isinstance(one, str)) if isinstance(modalities, list) else ()
+    description = row.get("description")
+    return ModelInfo(
+        id=row["id"],
+        name=name if isinstance(name, str) and name else row["id"],
+        description=description if isinstance(description, str) else "",
+        context_length=min(known, default=None),
+        dimensions=profile.native_dimensions,
+        input_modalities=listed or profile.modalities,
+        prompt_price=price,
+        max_inputs=profile.max_inputs,
+        created=_moment(row.get("created")),
+        expires=_day(row.get("expiration_date")),
+        raw=row,
+    )
+
+
+def _dollars(value: object, *, times: int) -> float | None:
+    """Return a price, by way of decimals so that 0.00000002 per token is 0.02 per million. Below zero means unknown."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        price = float(Decimal(str(value)) * times)
+    except (InvalidOperation, OverflowError, ValueError):
+        return None
+    return price if isfinite(price) and price >= 0 else None
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 2**53 else None
+
+
+def _moment(value: object) -> datetime | None:
+    seconds = _whole(value)
+    try:
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _day(value: object) -> date | None:
+    try:
+        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,72 @@
+"""What a call hands back: everything, or what had landed when it failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import EmbeddingError
+from .usage import Usage
+
+Matrix: TypeAlias = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EmbeddingResult:
+    """One embedding per input, in input order.
+
+    `eq` is off: comparing arrays has no single answer.
+
+    Attributes:
+        embeddings: float32 of shape `(n, dimensions)`; `(0, 0)` where no input was given.
+        model: The model the gateway says it served.
+        usage: What this call spent.
+        providers: Who served it, each once, in order of first appearance, where the gateway says so.
+        generation_ids: The gateway's id of every request that landed.
+    """
+
+    embeddings: Matrix
+    model: str
+    usage: Usage = field(default_factory=Usage)
+    providers: tuple[str, ...] = ()
+    generation_ids: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Return the number of embeddings."""
+        return len(self.embeddings)
+
+    @property
+    def dimensions(self) -> int:
+        """The width of every embedding; 0 where there is none."""
+        return int(self.embeddings.shape[1])
+
+    def tolist(self) -> list[list[float]]:
+        """Return plain Python floats, as frameworks want them: about ten times the memory of `embeddings`."""
+        rows: list[list[float]] = self.embeddings.tolist()
+        return rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Partial:
+    """What had landed when a call failed: paid for, and kept.
+
+    Attributes:
+        embeddings: float32 of shape `(n, dimensions)` in input order; rows that did not land are NaN.
+        positions_done: Inputs whose embedding landed, ascending.
+        positions_failed: Inputs without one, each with the error that is its cause.
+        usage: What the failed call spent.
+        model: The model the gateway says it served, or the one asked for.
+    """
+
+    embeddings: Matrix
+    positions_done: tuple[int, ...]
+    positions_failed: dict[int, EmbeddingError]
+    usage: Usage
+    model: str
+
+    def __repr__(self) -> str:
+        """Counts, not contents: a million positions help nobody."""
+        return f"Partial(done={len(self.positions_done)}, failed={len(self.positions_failed)}, usage={self.usage!r})"

@@ -1,0 +1,10 @@
+"""A local gateway that speaks the OpenRouter Embeddings API over a real model.
+
+`LocalGateway` starts it in a process of its own; `openrouter-embeddings-gateway` starts it from a shell.
+"""
+
+from __future__ import annotations
+
+from .handle import LocalGateway, Received
+
+__all__ = ["LocalGateway", "Received"]

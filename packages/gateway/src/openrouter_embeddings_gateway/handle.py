@@ -1,0 +1,163 @@
+"""A handle on a gateway that runs in a process of its own."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+_READY = re.compile(r"http://\S+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A request as the gateway received it. Times are seconds since the epoch.
+
+    In `headers`, names are lower case; `authorization` says only `present` or `absent`, and
+    `authorization_sha256` is the digest of the key, where one came.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+    status: int | None
+    inputs: int
+    paid: int
+    started: float
+    ended: float | None
+    connection: str
+
+
+class LocalGateway:
+    """A real server on loopback. It stops with `stop()`, at the end of a `with`, and when this process ends."""
+
+    def __init__(self, port: int = 0, *, api_key: str | None = None, ready_timeout: float = 60.0) -> None:
+        command = [sys.executable, "-m", "openrouter_embeddings_gateway", "--port", str(port), "--exit-with-stdin"]
+        if api_key is not None:
+            command += ["--api-key", api_key]
+        self._owner = os.getpid()
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
+        atexit.register(self.stop)
+        self.base_url = self._wait_until_ready(ready_timeout)
+        """Where the API is, as a client's `base_url`: `http://127.0.0.1:PORT/api/v1`."""
+        self._control = httpx.Client(base_url=self.base_url.removesuffix("/api/v1"), trust_env=False, timeout=30.0)
+
+    @classmethod
+    def start(cls, port: int = 0, *, api_key: str | None = None) -> Self:
+        """Return a gateway that is ready to answer; port 0 takes a free one."""
+        return cls(port, api_key=api_key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"LocalGateway(base_url={self.base_url!r})"
+
+    def _wait_until_ready(self, seconds: float) -> str:
+        assert self._process.stdout is not None
+        # A process that neither speaks nor ends is killed, which ends the wait for its line.
+        watch = threading.Timer(seconds, self._process.kill)
+        watch.daemon = True
+        watch.start()
+        try:
+            line = self._process.stdout.readline().decode()
+        finally:
+            watch.cancel()
+        found = _READY.search(line)
+        if found is None:
+            self.stop()
+            raise RuntimeError("The local gateway did not start; its own words are on standard error.")
+        return found.group()
+
+    def stop(self) -> None:
+        """End the process and wait for it. Does nothing the second time, nor in a forked child."""
+        if os.getpid() != self._owner:
+            return
+        atexit.unregister(self.stop)
+        if hasattr(self, "_control"):
+            self._control.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    # ------------------------------------------------------------------------------------------------------ control
+
+    def trouble(
+        self,
+        kind: str,
+        *,
+        times: int | None = 1,
+        after: int = 0,
+        only_if_contains: str | None = None,
+        **options: Any,
+    ) -> None:
+        """Make the next embedding requests meet trouble.
+
+        Args:
+            kind: What happens; an unknown kind raises an error that lists them.
+            times: How often; None for ever.
+            after: How many requests pass first.
+            only_if_contains: Only requests with this in one of their texts count.
+            options: What the kind takes, such as `status=429, retry_after=1`.
+
+        Raises:
+            ValueError: There is no such kind, or it takes no such option.
+        """
+        rule = {"kind": kind, "times": times, "after": after, "only_if_contains": only_if_contains, **options}
+        answer = self._control.post("/_control/troubles", json=rule)
+        if answer.status_code == 400:
+            raise ValueError(answer.json()["error"])
+        answer.raise_for_status()
+
+    def requests(self) -> list[Received]:
+        """Return every request since the last reset, oldest first."""
+        return [Received(**one) for one in self._get("requests")]
+
+    def embedding_requests(self) -> list[Received]:
+        """Return the requests for embeddings, oldest first."""
+        return [one for one in self.requests() if one.path.endswith("/embeddings") and one.method == "POST"]
+
+    def paid_inputs(self) -> int:
+        """Return how many inputs were answered as they should be."""
+        return int(self.stats()["paid_inputs"])
+
+    def max_in_flight(self) -> int:
+        """Return the most requests that were under way at one time."""
+        return int(self.stats()["max_in_flight"])
+
+    def stats(self) -> Mapping[str, Any]:
+        """Return the totals since the last reset, and the name of the model that serves."""
+        found: Mapping[str, Any] = self._get("stats")
+        return found
+
+    def reset(self) -> None:
+        """Drop trouble that has not struck, and the log."""
+        self._control.post("/_control/reset").raise_for_status()
+
+    def _get(self, what: str) -> Any:
+        return self._control.get(f"/_control/{what}").raise_for_status().json()

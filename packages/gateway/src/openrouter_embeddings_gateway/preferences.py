@@ -1,0 +1,96 @@
+"""The `provider` object, checked by OpenRouter's schema: no unknown key, no wrong type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .errors import invalid
+
+_SORTS = ("price", "throughput", "latency", "exacto")
+_PERCENTILES = {"p50", "p75", "p90", "p99"}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _slugs(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _sort(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return (
+            set(value) <= {"by", "partition"}
+            and value.get("by") in (*_SORTS, None)
+            and value.get("partition") in {"model", "none", None}
+        )
+    return value in _SORTS
+
+
+def _price(value: Any) -> bool:
+    if not isinstance(value, Mapping) or not set(value) <= {"prompt", "completion", "image", "audio", "request"}:
+        return False
+    return all(_is_number(one) or (isinstance(one, str) and _reads_as_number(one)) for one in value.values())
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _cutoff(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return set(value) <= _PERCENTILES and all(one is None or _is_number(one) for one in value.values())
+    return _is_number(value)
+
+
+def _options(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(one, Mapping) for one in value.values())
+
+
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "order": (_slugs, "a list of provider slugs"),
+    "only": (_slugs, "a list of provider slugs"),
+    "ignore": (_slugs, "a list of provider slugs"),
+    "quantizations": (_slugs, "a list of strings"),
+    "allow_fallbacks": (_bool, "a boolean"),
+    "require_parameters": (_bool, "a boolean"),
+    "zdr": (_bool, "a boolean"),
+    "enforce_distillable_text": (_bool, "a boolean"),
+    "data_collection": (lambda value: value in {"allow", "deny"}, "'allow' or 'deny'"),
+    "sort": (_sort, f"one of {', '.join(_SORTS)}, or an object of by and partition"),
+    "max_price": (_price, "an object of prices"),
+    "preferred_min_throughput": (_cutoff, "a number or an object of percentiles"),
+    "preferred_max_latency": (_cutoff, "a number or an object of percentiles"),
+    "options": (_options, "an object of objects, keyed by provider slug"),
+}
+_NEVER_NULL = {"max_price", "options"}
+
+
+def check_preferences(provider: Any) -> None:
+    """Refuse a `provider` the schema does not allow. It may be null, and so may most of its fields."""
+    if provider is None:
+        return
+    if not isinstance(provider, Mapping):
+        raise invalid(f"provider: expected an object, received {type(provider).__name__}")
+    for name, value in provider.items():
+        if name not in _FIELDS:
+            raise invalid(f"provider: unrecognized key '{name}'")
+        fits, expected = _FIELDS[name]
+        if value is None and name not in _NEVER_NULL:
+            continue
+        try:
+            right = fits(value)
+        except TypeError:  # an unhashable value where a word was expected
+            right = False
+        if not right:
+            raise invalid(f"provider.{name}: expected {expected}")

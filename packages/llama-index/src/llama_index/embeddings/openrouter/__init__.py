@@ -1,0 +1,7 @@
+"""LlamaIndex embeddings through OpenRouter and gateways that speak its dialect."""
+
+from __future__ import annotations
+
+from .base import OpenRouterEmbedding
+
+__all__ = ["OpenRouterEmbedding"]

@@ -1,0 +1,189 @@
+"""`OpenRouterEmbedding`: the core client, spoken to in LlamaIndex's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
+
+from openrouter_embeddings import AsyncClient, Client, ConfigurationError, Gateway, Usage
+
+_ALIASES = {"model": "model_name", "api_base": "base_url"}
+_PAYLOAD = ("model_name", "embed_batch_size", "dimensions", "gateway", "provider")
+
+
+def _unsaved(default: Any = None, **rules: Any) -> Any:
+    """A field that changes no embedding: in no dump, so that changing it spoils no pipeline cache; in a pickle."""
+    return Field(default=default, exclude=True, repr=False, **rules)
+
+
+class OpenRouterEmbedding(BaseEmbedding):
+    """Embeds queries and documents, each marked as its model wants it, through one core client.
+
+    The options are those of `openrouter_embeddings.Client`, which documents them; None leaves the core's own default.
+    Batches, retries, limits and checks are the core's: `embed_batch_size` is only the window of texts handed to it at
+    a time. One object may be used from any thread, any event loop and, after pickling, deep copy or fork, any process.
+
+    Examples:
+        ```python
+        from llama_index.core import Settings
+        from llama_index.embeddings.openrouter import OpenRouterEmbedding
+
+        Settings.embed_model = OpenRouterEmbedding(model_name="qwen/qwen3-embedding-8b")
+        ```
+    """
+
+    # A refused value is never printed: it may be a key or a text.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    # What changes the numbers, or is needed to ask for the same ones again.
+    gateway: str | Gateway | None = None
+    base_url: str | None = None
+    dimensions: int | None = None
+    provider: Mapping[str, Any] | None = None
+    query_input_type: str | None = None
+    document_input_type: str | None = None
+    query_prefix: str | None = None
+    document_prefix: str | None = None
+    normalize: bool | None = None
+    on_empty: str | None = None
+    on_too_long: str | None = None
+    extra_body: Mapping[str, Any] | None = None
+
+    # What does not.
+    api_key: SecretStr | Callable[[], str] | None = _unsaved()
+    user: str | None = _unsaved()
+    session_id: str | None = _unsaved()
+    trace: Mapping[str, Any] | None = _unsaved()
+    encoding_format: str | None = _unsaved()
+    batch_size: int | None = _unsaved()
+    batch_tokens: int | None = _unsaved()
+    max_concurrency: int | None = _unsaved()
+    timeout: float | None = _unsaved()
+    max_retries: int | None = _unsaved()
+    retry_timeout: float | None = _unsaved()
+    cache: Any = _unsaved()
+    max_cost: float | None = _unsaved()
+    app_url: str | None = _unsaved()
+    app_title: str | None = _unsaved()
+    app_categories: str | Sequence[str] | None = _unsaved()
+    extra_headers: Mapping[str, str] | None = _unsaved()
+    http_client: Any = _unsaved()
+    async_http_client: Any = _unsaved()
+
+    # The base class's own tuning, kept out of dumps as well.
+    embed_batch_size: int = _unsaved(2048, gt=0, le=2048)
+    num_workers: int | None = _unsaved()
+    embeddings_cache: Any = _unsaved()
+
+    _built: tuple[dict[str, Any], Client] | None = PrivateAttr(default=None)
+
+    def __init__(self, model_name: str | None = None, **options: Any) -> None:
+        """Check every option before any request.
+
+        Args:
+            model_name: The gateway's model id, e.g. `qwen/qwen3-embedding-8b`; `model=` says the same.
+            **options: Those of `openrouter_embeddings.Client` (`api_base` says the same as `base_url`), and
+                `embed_batch_size`, `num_workers`, `callback_manager`, `embeddings_cache`, `rate_limiter` of the base.
+
+        Raises:
+            ConfigurationError: An option is unknown, given twice, or cannot be right.
+        """
+        options.pop("class_name", None)  # a dump carries it
+        if model_name is not None:
+            options["model_name"] = model_name
+        for alias, name in _ALIASES.items():
+            value = options.pop(alias, None)
+            if value is not None and options.setdefault(name, value) != value:
+                raise ConfigurationError(f"{alias}= and {name}= differ. Give one of them.")
+        known = {*type(self).model_fields, *_ALIASES}
+        for unknown in (name for name in options if name not in known):
+            near = get_close_matches(unknown, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else "Put fields newer than this release under extra_body."
+            raise ConfigurationError(f"Unknown option {unknown!r}. {hint}")
+        if "model_name" not in options:
+            raise ConfigurationError("No model. Pass model_name=..., e.g. 'qwen/qwen3-embedding-8b'.")
+        super().__init__(**options)
+        _ = self.client
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name that saved files carry."""
+        return "OpenRouterEmbedding"
+
+    @property
+    def client(self) -> Client:
+        """The core client, built anew when an option has been assigned since."""
+        options = {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
+        options["model"] = self.model_name
+        if self._built is None or self._built[0] != options:
+            self._built = (options, Client(**options))
+        return self._built[1]
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens, cost and requests so far, in this process."""
+        return self.client.usage
+
+    def _async_client(self) -> AsyncClient:
+        return self.client.as_async()
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        return self.client.embed_query(query).tolist()[0]
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        return (await self._async_client().embed_query(query)).tolist()[0]
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self.client.embed_documents([text]).tolist()[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._async_client().embed_documents([text])).tolist()[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return self.client.embed_documents(texts).tolist()
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return (await self._async_client().embed_documents(texts)).tolist()
+
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """Return what names the embeddings, and only what was set: pipelines key their caches by it. Never the key."""
+        return {name: value for name, value in super().to_dict(**kwargs).items() if value is not None}
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return what events may show."""
+        shown = {name: value for name in _PAYLOAD if (value := getattr(self, name)) is not None}
+        if isinstance(self.gateway, Gateway):
+            shown["gateway"] = self.gateway.name
+        return {"class_name": self.class_name(), **shown}
+
+    def __repr_args__(self) -> Any:
+        """Show what events may show."""
+        return [item for item in self.to_payload().items() if item[0] != "class_name"]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Carry the options, never the client."""
+        # The base class deletes what cannot be pickled from the very object it is asked about: let that be a copy.
+        twin = self.model_copy()
+        twin._built = None  # noqa: SLF001 - our own class
+        return BaseEmbedding.__getstate__(twin)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> OpenRouterEmbedding:
+        """Copy the options and share what is alive: locks and sockets cannot be copied."""
+        memo = {} if memo is None else memo
+        for alive in (self.api_key, self.cache, self.embeddings_cache, self.http_client, self.async_http_client):
+            memo[id(alive)] = alive
+        memo[id(self._built)] = None
+        twin = super().__deepcopy__(memo)
+        _ = twin.client
+        return twin
+
+
+_OPTIONS = tuple(OpenRouterEmbedding.model_fields.keys() - BaseEmbedding.model_fields.keys())
+
+# Without this line `load_embed_model` knows only LlamaIndex's own classes.
+RECOGNIZED_EMBEDDINGS[OpenRouterEmbedding.class_name()] = OpenRouterEmbedding

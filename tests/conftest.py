@@ -1,0 +1,65 @@
+"""What holds for every test: no socket beyond this machine, no key from the outside, no telemetry."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from typing import Any
+
+import pytest
+
+# Set while conftest is imported: the frameworks read these when they are imported themselves.
+for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "INFRON_"))]:
+    del os.environ[name]
+os.environ.update(
+    {
+        "HAYSTACK_TELEMETRY_ENABLED": "False",
+        "ANONYMIZED_TELEMETRY": "False",
+        "LANGCHAIN_TRACING_V2": "false",
+        "LANGSMITH_TRACING": "false",
+        "HF_HUB_OFFLINE": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        # A proxy of the machine's must not stand between a test and the gateway on loopback.
+        "NO_PROXY": "127.0.0.1,localhost,::1",
+        "no_proxy": "127.0.0.1,localhost,::1",
+    }
+)
+
+
+class SocketRefusedError(RuntimeError):
+    """A test tried to leave the machine. Not an OSError: a client must not take it for a network that is down."""
+
+
+def stays_here(family: int, address: Any) -> bool:
+    """Return whether a socket's address is on this machine."""
+    if family not in {socket.AF_INET, socket.AF_INET6}:
+        return True
+    host = address[0]
+    if host in {"localhost", ""}:
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def no_socket_beyond_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection that would leave the machine."""
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def guard(sock: socket.socket, address: Any) -> None:
+        if not stays_here(sock.family, address):
+            raise SocketRefusedError(f"A test tried to connect to {address!r}; only loopback is allowed.")
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        guard(self, address)
+        return connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        guard(self, address)
+        return connect_ex(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)

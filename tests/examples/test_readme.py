@@ -1,0 +1,71 @@
+"""Every Python block of the README runs as it stands, against the local gateway."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "packages").glob("*/README.md"))]
+
+
+def blocks() -> list[object]:
+    """Return every fenced Python block of the pages, named by page and line."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+            line = text.count("\n", 0, match.start(1)) + 1
+            found.append(pytest.param(match[1], id=f"{page.relative_to(ROOT)}:{line}"))
+    return found
+
+
+@pytest.mark.parametrize("code", blocks())
+def test_a_block_of_the_pages_runs(code: str, embeddings_gateway, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "OPENROUTER_API_BASE": embeddings_gateway.base_url,
+        "OPENROUTER_API_KEY": "any-non-empty-key",
+        "PYTHONWARNINGS": "ignore",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip(), "a block shows something"
+
+
+def test_the_readme_has_an_example_for_each_framework_and_the_core() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    for module in (
+        "from openrouter_embeddings import",
+        "from langchain_openrouter_embeddings import",
+        "from llama_index.embeddings.openrouter import",
+        "from haystack_integrations.components.embedders.openrouter_embeddings import",
+    ):
+        assert [code for code in examples if module in code], module
+
+
+def test_ci_runs_the_readmes_second_command() -> None:
+    """The command in the README and the one that is run are the same text."""
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    command = next(line for line in script.splitlines() if "nox -s tests" in line)
+    assert command in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,0 +1,115 @@
+"""Whole pipelines: index, save, load, search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from haystack import Document, Pipeline
+from haystack.components.retrievers.in_memory import InMemoryEmbeddingRetriever
+from haystack.components.writers import DocumentWriter
+from haystack.document_stores.in_memory import InMemoryDocumentStore
+
+from haystack_integrations.components.embedders.openrouter_embeddings import (
+    OpenRouterDocumentEmbedder,
+    OpenRouterTextEmbedder,
+)
+from openrouter_embeddings import InvalidRequestError
+
+from .conftest import MARKED
+
+TEXTS = {
+    "shutil.copytree": "Recursively copy a directory tree and return the destination directory.",
+    "random.choice": "Choose a random element from a non-empty sequence.",
+    "tempfile.TemporaryFile": "Create and return a temporary file.",
+    "json.loads": "Deserialize a JSON document to a Python object.",
+}
+QUESTIONS = {
+    "copy a whole directory": "shutil.copytree",
+    "pick a random element from a list": "random.choice",
+    "create a temporary file": "tempfile.TemporaryFile",
+}
+
+
+def documents() -> list[Document]:
+    return [Document(content=f"{name}: {line}", meta={"name": name}) for name, line in TEXTS.items()]
+
+
+def indexing(store: InMemoryDocumentStore, **options: Any) -> Pipeline:
+    pipeline = Pipeline()
+    pipeline.add_component("embedder", OpenRouterDocumentEmbedder(model=MARKED, progress_bar=False, **options))
+    pipeline.add_component("writer", DocumentWriter(store))
+    pipeline.connect("embedder.documents", "writer.documents")
+    return pipeline
+
+
+def searching(store: InMemoryDocumentStore) -> Pipeline:
+    pipeline = Pipeline()
+    pipeline.add_component("embedder", OpenRouterTextEmbedder(model=MARKED))
+    pipeline.add_component("retriever", InMemoryEmbeddingRetriever(store, top_k=2))
+    pipeline.connect("embedder.embedding", "retriever.query_embedding")
+    return pipeline
+
+
+@pytest.fixture
+def store(gateway: Any) -> InMemoryDocumentStore:
+    """A store that a loaded pipeline shares, by its index."""
+    return InMemoryDocumentStore(index="openrouter-embeddings-tests", embedding_similarity_function="cosine")
+
+
+@pytest.fixture(autouse=True)
+def empty(store: InMemoryDocumentStore) -> None:
+    store.delete_documents([one.id for one in store.filter_documents()])
+
+
+def test_saved_and_loaded_pipelines_index_and_search(run_pipeline: Any, store: InMemoryDocumentStore) -> None:
+    index, search = Pipeline.loads(indexing(store).dumps()), Pipeline.loads(searching(store).dumps())
+    done = run_pipeline(index, {"embedder": {"documents": documents()}})
+    assert done["writer"]["documents_written"] == len(TEXTS)
+    assert done["embedder"]["meta"]["model"] == MARKED
+    assert done["embedder"]["failed_documents"] == []
+    for question, name in QUESTIONS.items():
+        found = run_pipeline(search, {"embedder": {"text": question}})["retriever"]["documents"]
+        assert found[0].meta["name"] == name
+
+
+def test_one_pipeline_runs_again_and_after_close(run_pipeline: Any, store: InMemoryDocumentStore) -> None:
+    indexing(store).run({"embedder": {"documents": documents()}})
+    search = searching(store)
+    for _ in range(2):
+        found = run_pipeline(search, {"embedder": {"text": "create a temporary file"}})["retriever"]["documents"]
+        assert found[0].meta["name"] == "tempfile.TemporaryFile"
+        if hasattr(search, "close"):
+            search.close()
+
+
+def test_failed_documents_go_their_own_way(run_pipeline: Any, store: InMemoryDocumentStore, gateway: Any) -> None:
+    gateway.trouble("refuse_text", contains="json", times=None)
+    found = run_pipeline(indexing(store, raise_on_failure=False), {"embedder": {"documents": documents()}})
+    assert found["writer"]["documents_written"] == len(TEXTS) - 1
+    assert [one.meta["name"] for one in found["embedder"]["failed_documents"]] == ["json.loads"]
+    assert all(one.embedding for one in store.filter_documents())
+
+
+def test_or_stop_the_pipeline_with_what_landed_at_hand(
+    run_pipeline: Any, store: InMemoryDocumentStore, gateway: Any
+) -> None:
+    gateway.trouble("refuse_text", contains="json", times=None)
+    with pytest.raises(Exception) as caught:
+        run_pipeline(indexing(store), {"embedder": {"documents": documents()}})
+    error: Any = caught.value if isinstance(caught.value, InvalidRequestError) else caught.value.__cause__
+    assert isinstance(error, InvalidRequestError)
+    assert len(error.documents) == len(TEXTS) - 1
+    assert store.count_documents() == 0
+
+
+def test_the_multi_query_retriever_calls_one_embedder_from_many_threads(store: InMemoryDocumentStore) -> None:
+    retrievers = pytest.importorskip("haystack.components.retrievers")
+    if not hasattr(retrievers, "MultiQueryEmbeddingRetriever"):
+        pytest.skip("this Haystack has no MultiQueryEmbeddingRetriever")
+    indexing(store).run({"embedder": {"documents": documents()}})
+    many = retrievers.MultiQueryEmbeddingRetriever(
+        retriever=InMemoryEmbeddingRetriever(store, top_k=1), query_embedder=OpenRouterTextEmbedder(model=MARKED)
+    )
+    found = many.run(queries=list(QUESTIONS))["documents"]
+    assert {one.meta["name"] for one in found} == set(QUESTIONS.values())

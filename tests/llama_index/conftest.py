@@ -1,0 +1,32 @@
+"""What every LlamaIndex test starts from: an embedder that talks to the gateway process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from llama_index.embeddings.openrouter import OpenRouterEmbedding
+
+Maker = Callable[..., OpenRouterEmbedding]
+
+
+@pytest.fixture
+def make(embeddings_gateway: Any, monkeypatch: pytest.MonkeyPatch) -> Maker:
+    """Make an embedder for the gateway; an unmarked model, narrow, unless told otherwise."""
+    monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
+    monkeypatch.delenv("OPENROUTER_API_BASE", raising=False)
+
+    def made(**options: Any) -> OpenRouterEmbedding:
+        base = {
+            "model_name": "openai/text-embedding-3-small",
+            "dimensions": 64,
+            "api_key": "sk-or-canary-5150",
+            "base_url": embeddings_gateway.base_url,
+        }
+        if "model" in options:
+            del base["model_name"]
+        return OpenRouterEmbedding(**{**base, **options})
+
+    return made

@@ -1,0 +1,128 @@
+"""LlamaIndex's own callers: index, retriever, pipeline, worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from llama_index.core import Document, VectorStoreIndex
+from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.node_parser import SentenceSplitter
+from llama_index.core.schema import TextNode
+
+TOPICS = {
+    "baking": "To bake bread, knead flour, water and yeast, and put the dough in a hot oven.",
+    "sailing": "The sailor trims the mainsail and steers the boat against the wind.",
+    "databases": "A database index makes looking up rows in a table fast.",
+    "gardening": "Water the tomato plants in the garden every evening in summer.",
+}
+QUESTION = "how do I make bread in the oven"
+
+
+def documents() -> list[Document]:
+    return [Document(text=text, id_=name) for name, text in TOPICS.items()]
+
+
+def nodes(count: int = 40) -> list[TextNode]:
+    return [TextNode(text=f"node number {number}") for number in range(count)]
+
+
+@pytest.mark.parametrize("use_async", [False, True])
+def test_an_index_finds_the_right_document(make, use_async):
+    index = VectorStoreIndex.from_documents(documents(), embed_model=make(), use_async=use_async)
+    retriever = index.as_retriever(similarity_top_k=2)
+    assert retriever.retrieve(QUESTION)[0].node.ref_doc_id == "baking"
+    for _ in range(2):
+        assert asyncio.run(retriever.aretrieve(QUESTION))[0].node.ref_doc_id == "baking"
+
+
+@pytest.mark.parametrize("use_async", [False, True])
+async def test_an_index_is_built_inside_a_running_loop(make, use_async):
+    index = VectorStoreIndex.from_documents(documents(), embed_model=make(), use_async=use_async)
+    index.insert_nodes([TextNode(text="The astronomer turns the telescope to Saturn.", id_="late")])
+    await index.ainsert_nodes([TextNode(text="A violin has four strings.", id_="later")])
+    retriever = index.as_retriever(similarity_top_k=1)
+    assert retriever.retrieve("planets through a telescope")[0].node.node_id == "late"
+    assert (await retriever.aretrieve("musical instrument"))[0].node.node_id == "later"
+
+
+def test_a_pipeline_embeds_every_node_with_its_own_text(make):
+    embedder = make()
+    pipeline = IngestionPipeline(transformations=[SentenceSplitter(), embedder])
+    for _ in range(2):
+        done = pipeline.run(documents=documents())
+        assert [one.embedding for one in done] == embedder.get_text_embedding_batch([one.text for one in done])
+    for _ in range(2):
+        again = asyncio.run(pipeline.arun(documents=documents()))
+        assert [one.embedding for one in again] == [one.embedding for one in done]
+
+
+async def test_a_pipeline_runs_inside_a_running_loop(make):
+    pipeline = IngestionPipeline(transformations=[make()], disable_cache=True)
+    sync = pipeline.run(nodes=nodes())
+    assert [one.embedding for one in await pipeline.arun(nodes=nodes())] == [one.embedding for one in sync]
+
+
+def test_a_second_run_is_answered_by_the_pipeline_cache(make, embeddings_gateway):
+    same = nodes()
+    pipeline = IngestionPipeline(transformations=[make()])
+    pipeline.run(nodes=same)
+    sent = len(embeddings_gateway.embedding_requests())
+    pipeline.transformations = [make(timeout=5.0, max_concurrency=2, embed_batch_size=3, api_key="another")]
+    pipeline.run(nodes=same)
+    assert len(embeddings_gateway.embedding_requests()) == sent
+
+
+WORKERS = """
+    import asyncio, os, sys
+    from llama_index.core.ingestion import IngestionPipeline
+    from llama_index.core.schema import TextNode
+    from llama_index.embeddings.openrouter import OpenRouterEmbedding
+
+    def main(mode, base_url):
+        embedder = OpenRouterEmbedding(
+            "openai/text-embedding-3-small", dimensions=64, api_key="literal", base_url=base_url
+        )
+        nodes = [TextNode(text=f"node number {number}") for number in range(40)]
+        wanted = embedder.get_text_embedding_batch([node.text for node in nodes])
+        pipeline = IngestionPipeline(transformations=[embedder], disable_cache=True)
+        if mode == "run":
+            for _ in range(2):
+                done = pipeline.run(nodes=nodes, num_workers=2)
+                assert [one.embedding for one in done] == wanted
+        elif mode == "arun":
+            for _ in range(2):
+                done = asyncio.run(pipeline.arun(nodes=nodes, num_workers=2))
+                assert [one.embedding for one in done] == wanted
+        else:
+            child = os.fork()
+            if child == 0:
+                right = embedder.get_text_embedding(nodes[3].text) == wanted[3]
+                right &= asyncio.run(embedder.aget_text_embedding(nodes[4].text)) == wanted[4]
+                os._exit(0 if right else 1)
+            _, status = os.waitpid(child, 0)
+            assert os.waitstatus_to_exitcode(status) == 0
+            assert embedder.get_text_embedding(nodes[5].text) == wanted[5]
+        print("all right")
+
+    if __name__ == "__main__":
+        main(*sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["run", "arun", "fork"])
+def test_worker_processes_embed_as_their_parent_does(embeddings_gateway, tmp_path: Path, mode):
+    script = tmp_path / "workers.py"
+    script.write_text(dedent(WORKERS))
+    done = subprocess.run(
+        [sys.executable, str(script), mode, embeddings_gateway.base_url],
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("all right\n")
+    assert {one.status for one in embeddings_gateway.embedding_requests()} == {200}

@@ -1,0 +1,180 @@
+"""What is saved rebuilds the same embeddings; no key and no tuning is in it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from typing import Any
+
+import httpx
+import pytest
+from llama_index.core.bridge.pydantic import Field
+from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from llama_index.core.embeddings.loading import load_embed_model
+from llama_index.core.ingestion.pipeline import get_transformation_hash
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.schema import TextNode
+from llama_index.core.storage.kvstore import SimpleKVStore
+
+from llama_index.embeddings.openrouter import OpenRouterEmbedding
+from openrouter_embeddings import OPENROUTER, Gateway
+
+CANARY = "sk-or-canary-5150"
+TUNING: dict[str, Any] = {
+    "embed_batch_size": 7,
+    "num_workers": 2,
+    "max_concurrency": 3,
+    "batch_size": 9,
+    "timeout": 11.0,
+    "max_retries": 2,
+    "retry_timeout": 12.0,
+    "max_cost": 1.0,
+    "user": "somebody",
+    "app_title": "An app",
+    "extra_headers": {"x-secret": CANARY},
+}
+
+
+def test_a_dump_holds_what_names_the_embeddings_and_nothing_else(make, embeddings_gateway):
+    embedder = make(provider={"zdr": True}, query_prefix="", normalize=True, extra_body={"new": None}, **TUNING)
+    saved = {
+        "class_name": "OpenRouterEmbedding",
+        "model_name": "openai/text-embedding-3-small",
+        "dimensions": 64,
+        "base_url": embeddings_gateway.base_url,
+        "provider": {"zdr": True},
+        "query_prefix": "",
+        "normalize": True,
+        "extra_body": {"new": None},
+    }
+    assert embedder.to_dict() == saved
+    assert json.loads(embedder.to_json()) == saved
+
+
+def test_a_dump_comes_back_through_load_embed_model(make, monkeypatch):
+    embedder = make(provider={"order": ["deepinfra"]}, document_prefix="passage: ")
+    before = embedder.get_text_embedding("a text")
+    monkeypatch.setenv("OPENROUTER_API_KEY", "another-key")
+    loaded = load_embed_model(json.loads(embedder.to_json()))
+    assert isinstance(loaded, OpenRouterEmbedding)
+    assert loaded.to_dict() == embedder.to_dict()
+    assert loaded.get_text_embedding("a text") == before
+    assert OpenRouterEmbedding.from_dict(embedder.to_dict()).to_dict() == embedder.to_dict()
+    assert OpenRouterEmbedding.model_validate(embedder.model_dump()).to_dict() == embedder.to_dict()
+
+
+def test_a_file_loads_without_a_key(make):
+    saved = make(api_key=None).to_dict()
+    assert load_embed_model(saved).to_dict() == saved
+
+
+def test_a_gateway_value_is_saved_and_comes_back(make):
+    embedder = make(gateway=OPENROUTER)
+    loaded = OpenRouterEmbedding.from_dict(json.loads(embedder.to_json()))
+    assert isinstance(loaded.gateway, Gateway)
+    assert loaded.gateway == OPENROUTER
+    assert embedder.to_payload()["gateway"] == OPENROUTER.name
+    assert make(gateway="infron").to_payload()["gateway"] == "infron"
+
+
+def test_the_pipeline_cache_key_ignores_key_and_tuning(make):
+    nodes = [TextNode(text="a text")]
+    key = get_transformation_hash(nodes, make())
+    assert get_transformation_hash(nodes, make(**TUNING, api_key="another")) == key
+    assert get_transformation_hash(nodes, make(dimensions=32)) != key
+    assert get_transformation_hash(nodes, make(provider={"zdr": True})) != key
+
+
+def test_a_literal_key_travels_in_a_pickle(make, embeddings_gateway):
+    embedder = make(**TUNING)
+    before = embedder.get_text_embedding("a text")
+    twin = pickle.loads(pickle.dumps(embedder))
+    assert twin.get_text_embedding("a text") == before
+    assert {name: getattr(twin, name) for name in TUNING} == TUNING
+    first, second = embeddings_gateway.embedding_requests()
+    assert first.headers["authorization_sha256"] == second.headers["authorization_sha256"]
+
+
+def test_an_environment_key_does_not(make, monkeypatch, embeddings_gateway):
+    monkeypatch.setenv("OPENROUTER_API_KEY", CANARY)
+    embedder = make(api_key=None)
+    embedder.get_text_embedding("a text")
+    data = pickle.dumps(embedder)
+    assert CANARY.encode() not in data
+    monkeypatch.setenv("OPENROUTER_API_KEY", "another-key")
+    pickle.loads(data).get_text_embedding("a text")
+    first, second = embeddings_gateway.embedding_requests()
+    assert first.headers["authorization_sha256"] != second.headers["authorization_sha256"]
+
+
+def test_pickling_leaves_the_object_as_it_was(make, caplog):
+    """The base class strikes what cannot be pickled from the living object; ours keeps it."""
+    with httpx.Client() as http_client:
+        embedder = make(http_client=http_client, api_key=lambda: CANARY)
+        with caplog.at_level("CRITICAL"):
+            twin = pickle.loads(pickle.dumps(embedder))
+        assert embedder.http_client is http_client
+        assert len(embedder.get_text_embedding("a text")) == 64
+    assert twin.http_client is None
+    assert twin.api_key is None
+
+
+def test_deep_copies_work_after_use(make):
+    with httpx.Client() as http_client:
+        for embedder in (make(), make(http_client=http_client, embeddings_cache=SimpleKVStore())):
+            before = embedder.get_text_embedding("a text")
+            twin = copy.deepcopy(embedder)
+            assert twin.client is not embedder.client
+            assert twin.to_dict() == embedder.to_dict()
+            assert twin.get_text_embedding("a text") == before
+            assert twin.http_client is embedder.http_client
+            assert copy.copy(embedder).get_text_embedding("a text") == before
+
+
+class Everything(BaseEventHandler):
+    """Keeps what every event says of itself."""
+
+    seen: list[str] = Field(default_factory=list)
+
+    def handle(self, event: Any, **kwargs: Any) -> None:
+        self.seen.append(repr(event) + event.model_dump_json())
+
+
+async def test_no_key_in_dumps_repr_events_callbacks_and_logs(make, caplog):
+    handler = Everything()
+    dispatcher = get_dispatcher()
+    dispatcher.add_event_handler(handler)
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    embedder = make(callback_manager=CallbackManager([debug]), **TUNING)
+    try:
+        with caplog.at_level("DEBUG"):
+            embedder.get_text_embedding_batch(["a text"])
+            embedder.get_query_embedding("a text")
+            await embedder.aget_text_embedding_batch(["a text"])
+            with pytest.raises(ValueError):
+                embedder._get_text_embeddings(["an input text", ""])
+    finally:
+        dispatcher.event_handlers.remove(handler)
+    assert len(handler.seen) >= 6
+    payloads = repr([event.payload for pair in debug.get_event_pairs(CBEventType.EMBEDDING) for event in pair])
+    surfaces = [repr(embedder), str(embedder), repr(embedder.to_dict()), repr(embedder.model_dump()), payloads]
+    for surface in [*surfaces, embedder.to_json(), repr(embedder.to_payload()), *handler.seen, caplog.text]:
+        assert "canary" not in surface
+    assert "an input text" not in caplog.text
+
+
+def test_repr_and_payload_say_what_is_asked_for(make):
+    embedder = make(provider={"zdr": True})
+    assert repr(embedder) == (
+        "OpenRouterEmbedding(model_name='openai/text-embedding-3-small', embed_batch_size=2048, dimensions=64, "
+        "provider={'zdr': True})"
+    )
+    assert embedder.to_payload() == {
+        "class_name": "OpenRouterEmbedding",
+        "model_name": "openai/text-embedding-3-small",
+        "embed_batch_size": 2048,
+        "dimensions": 64,
+        "provider": {"zdr": True},
+    }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from typing import Any
 
 from langchain_core.vectorstores import InMemoryVectorStore
 
@@ -24,7 +25,7 @@ TEXTS = [
 def main() -> None:
     """Fill a store in memory, search it, and say what it cost."""
     with ExitStack() as stack:
-        where = {}
+        where: dict[str, Any] = {}
         if not os.environ.get("OPENROUTER_API_KEY"):
             from openrouter_embeddings_gateway import LocalGateway
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 pytest.importorskip("haystack")
 
+import haystack
 from haystack import Pipeline
 from haystack.utils import Secret
 
@@ -52,9 +54,7 @@ def run_pipeline(request: pytest.FixtureRequest) -> Callable[[Pipeline, dict[str
         if request.param == "run":
             return pipeline.run(data)
         if not hasattr(pipeline, "run_async"):
-            from haystack import AsyncPipeline
-
-            pipeline = AsyncPipeline.loads(pipeline.dumps())
+            pipeline = haystack.AsyncPipeline.loads(pipeline.dumps())  # type: ignore[attr-defined]
         return asyncio.run(pipeline.run_async(data))
 
     return run
@@ -63,13 +63,13 @@ def run_pipeline(request: pytest.FixtureRequest) -> Callable[[Pipeline, dict[str
 @pytest.fixture
 def documents_embedder(gateway: LocalGateway) -> Callable[..., OpenRouterDocumentEmbedder]:
     """Make a document embedder that talks to the gateway."""
-    return lambda **options: OpenRouterDocumentEmbedder(**{"model": UNMARKED, "progress_bar": False} | options)
+    return partial(OpenRouterDocumentEmbedder, model=UNMARKED, progress_bar=False)
 
 
 @pytest.fixture
 def text_embedder(gateway: LocalGateway) -> Callable[..., OpenRouterTextEmbedder]:
     """Make a text embedder that talks to the gateway."""
-    return lambda **options: OpenRouterTextEmbedder(**{"model": UNMARKED} | options)
+    return partial(OpenRouterTextEmbedder, model=UNMARKED)
 
 
 @pytest.fixture

@@ -113,6 +113,12 @@ def test_meta_fields_prefix_and_suffix_are_joined_as_haystack_joins_them(
     assert sent(gateway) == ["<T | 2026 | body>", "<T | >"]
 
 
+def test_one_field_name_alone_is_refused(documents_embedder: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        documents_embedder(meta_fields_to_embed="title")
+    assert str(caught.value) == "meta_fields_to_embed takes a list. Write ['title']."
+
+
 def test_one_bad_text_raises_and_the_error_holds_the_others(call: Any, documents_embedder: Any, gateway: Any) -> None:
     gateway.trouble("refuse_text", contains=POISON, times=None)
     given = [*documents(30), Document(content=POISON), *documents(60)[30:]]

@@ -31,10 +31,11 @@ def test_all_four_methods_may_be_called_at_any_time_and_twice(text_embedder: Any
         await one.close_async()
         await one.run_async(**inputs)
 
-    for one, inputs in [
+    both: list[tuple[Any, dict[str, Any]]] = [
         (text_embedder(), {"text": "a"}),
         (documents_embedder(), {"documents": [Document(content="a")]}),
-    ]:
+    ]
+    for one, inputs in both:
         one.close()
         for _ in range(2):
             one.warm_up()

@@ -143,7 +143,7 @@ def test_the_file_of_this_release_is_frozen() -> None:
 def test_it_loads_without_a_key_and_without_an_import(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
     rest = "connection_type_validation: true\nconnections: []\nmax_runs_per_component: 100\nmetadata: {}\n"
-    loaded = Pipeline.loads(GOLDEN + rest).get_component("embedder")
+    loaded: Any = Pipeline.loads(GOLDEN + rest).get_component("embedder")
     assert (loaded.model, loaded.dimensions) == (UNMARKED, 256)
 
 

@@ -18,6 +18,12 @@ MARKED = "qwen/qwen3-embedding-8b"
 KEY = "sk-or-canary-5f1c9e"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Know the markers in LangChain's own suite, whose plugins are switched off here."""
+    for name in ("benchmark", "codspeed", "vcr"):
+        config.addinivalue_line("markers", f"{name}: stands in langchain-tests; does nothing here")
+
+
 @pytest.fixture
 def gateway(embeddings_gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> LocalGateway:
     """A fresh gateway, and its address and a key where an embedder looks for them."""

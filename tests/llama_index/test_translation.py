@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 
 import pytest
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.storage.kvstore import SimpleKVStore
 
 from llama_index.embeddings.openrouter import OpenRouterEmbedding
-from openrouter_embeddings import Client, ConfigurationError, InsufficientCreditsError
+from openrouter_embeddings import ClientOptions, ConfigurationError, InsufficientCreditsError, InvalidRequestError
 
 MARKED = "qwen/qwen3-embedding-8b"
 
@@ -21,7 +21,7 @@ def test_it_is_a_llama_index_embedding():
 
 def test_it_takes_every_option_of_the_client():
     """A new option of the core is an option here: nothing to remember, this test does."""
-    options = set(inspect.signature(Client).parameters) - {"model"}
+    options = set(ClientOptions.__annotations__)
     fields = set(OpenRouterEmbedding.model_fields) - set(BaseEmbedding.model_fields)
     assert fields == options
 
@@ -76,9 +76,9 @@ def test_line_feeds_and_blanks_are_kept_byte_for_byte(make, embeddings_gateway):
 
 def test_the_provider_preferences_arrive_verbatim(make, embeddings_gateway):
     provider = {"order": ["deepinfra"], "data_collection": "deny", "zdr": True, "allow_fallbacks": False}
-    embedder = make(provider=provider, extra_body={"provider": {"newer_than_us": 1}})
+    embedder = make(provider=provider, extra_body={"provider": {"sort": "price"}})
     embedder.get_text_embedding("a text")
-    assert embeddings_gateway.embedding_requests()[0].body["provider"] == {**provider, "newer_than_us": 1}
+    assert embeddings_gateway.embedding_requests()[0].body["provider"] == {**provider, "sort": "price"}
 
 
 def test_order_survives_a_shuffled_answer(make, embeddings_gateway):
@@ -105,16 +105,30 @@ async def test_concurrent_windows_stay_within_the_one_limit(make, embeddings_gat
     assert embeddings_gateway.max_in_flight() <= 3
 
 
-async def test_no_request_follows_a_fatal_error(make, embeddings_gateway):
-    """The base class lets sibling windows go on after the first failure; the client does not."""
-    embedder = make(embed_batch_size=5, max_concurrency=2)
+@pytest.mark.parametrize("num_workers", [None, 3])
+async def test_no_request_follows_a_fatal_error(make, embeddings_gateway, num_workers):
+    """The base class lets sibling windows go on after the first failure; here they stop."""
+    embedder = make(embed_batch_size=5, max_concurrency=2, num_workers=num_workers)
     embeddings_gateway.trouble("status", status=402, after=3, times=None)
     with pytest.raises(InsufficientCreditsError):
         await embedder.aget_text_embedding_batch([f"text {number}" for number in range(200)])
-    sent = len(embeddings_gateway.embedding_requests())
-    assert sent <= 6
     await asyncio.sleep(0.3)
-    assert len(embeddings_gateway.embedding_requests()) == sent
+    assert len(embeddings_gateway.embedding_requests()) <= 6
+
+
+async def test_what_is_on_its_way_lands_in_the_embeddings_cache(make, embeddings_gateway):
+    store = SimpleKVStore()
+    store.put("a text that was there before", {"id": [0.5]}, collection="embeddings")
+    embedder = make(embed_batch_size=5, max_concurrency=1, embeddings_cache=store)
+    embeddings_gateway.trouble("status", status=400, times=None, only_if_contains="refused")
+    texts = ["refused", *(f"text {number}" for number in range(9))]
+    with pytest.raises(InvalidRequestError):
+        await embedder.aget_text_embedding_batch(texts)
+    for _ in range(100):
+        if store.get("text 8", collection="embeddings"):
+            break
+        await asyncio.sleep(0.05)
+    assert store.get("text 8", collection="embeddings")
 
 
 def test_usage_is_a_running_sum(make):
@@ -140,10 +154,15 @@ def test_model_and_api_base_are_other_words(make, embeddings_gateway):
 def test_an_unknown_keyword_is_refused_with_the_nearest_name():
     with pytest.raises(ConfigurationError) as caught:
         OpenRouterEmbedding(MARKED, dimension=64)
-    assert str(caught.value) == "Unknown option 'dimension'. Did you mean 'dimensions'?"
+    assert str(caught.value) == (
+        "Option 'dimension' is unknown. Did you mean 'dimensions'? "
+        "A request field newer than this release goes under extra_body."
+    )
     with pytest.raises(ConfigurationError) as caught:
         OpenRouterEmbedding(MARKED, zzz=1)
-    assert str(caught.value) == "Unknown option 'zzz'. Put fields newer than this release under extra_body."
+    assert str(caught.value) == (
+        "Option 'zzz' is unknown. A request field newer than this release goes under extra_body."
+    )
 
 
 def test_two_answers_to_one_question_are_refused():
@@ -163,6 +182,8 @@ def test_a_missing_model_is_refused():
     [
         {"dimensions": 0},
         {"dimensions": "many"},
+        {"dimensions": True},
+        {"timeout": "60"},
         {"embed_batch_size": 0},
         {"embed_batch_size": 4096},
         {"base_url": "ftp://example.org"},

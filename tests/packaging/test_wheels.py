@@ -112,7 +112,7 @@ def test_a_wheel_holds_its_leaf_and_nothing_else(wheels: dict[str, Path]) -> Non
         assert not strangers, f"{name}: {strangers}"
         assert f"{LEAVES[name]}/__init__.py" in code
         assert f"{LEAVES[name]}/py.typed" in code
-        assert not [file for file in files if "__pycache__" in file or "test" in file.rpartition("/")[2].split("_")[0]]
+        assert not [file for file in files if "__pycache__" in file or file.rpartition("/")[2].startswith("test_")]
         assert [file for file in files if file.endswith("/licenses/LICENSE")], f"{name} carries no licence"
 
 

@@ -166,8 +166,9 @@ class Http:
         self, client: httpx.Client | httpx.AsyncClient, url: str, body: bytes | None, *, keyed: bool
     ) -> httpx.Request:
         method = "GET" if body is None else "POST"
+        headers = {name: value.encode("latin-1") for name, value in self._headers(keyed).items()}
         patience = httpx.Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout))
-        return client.build_request(method, url, content=body, headers=dict(self._headers(keyed)), timeout=patience)
+        return client.build_request(method, url, content=body, headers=headers, timeout=patience)
 
     def _reply(self, response: httpx.Response, body: bytearray) -> Reply:
         """Return the answer; an error's body loses the key, should the gateway have repeated it."""
@@ -193,10 +194,16 @@ class Http:
         loop = asyncio.get_running_loop()
         mine = self._by_loop.get(loop)
         if mine is None:
+            self._forget_closed_loops()
             client = httpx.AsyncClient(verify=self._verify(), limits=self._limits())
             mine = self._by_loop[loop] = _OnLoop(client, self._closed_with_loop(client))
             await anext(mine.keeper)
         return mine.client
+
+    def _forget_closed_loops(self) -> None:
+        """Let go of loops that were closed without finishing their generators: their connections hold them alive."""
+        for loop in [one for one in list(self._by_loop) if one.is_closed()]:
+            self._by_loop.pop(loop, None)
 
     async def _closed_with_loop(self, client: httpx.AsyncClient) -> AsyncGenerator[None]:
         """Close a client when its loop ends.

@@ -112,16 +112,20 @@ def isolate(job: Job, suspects: Batch, trouble: Trouble) -> Flow[None]:
             return
         if found.remedy is not Remedy.ISOLATE:
             raise job.error(found, rest.members, attempts=1)
-        if not spared_any and not job.landed_any and not (yield from _lands_alone(job, rest.members[-1])):
+        if not spared_any and not job.landed_any and not (yield from _any_lands_alone(job, rest)):
             raise job.error(found, suspects.members, attempts=1)
         suspects, trouble = Batch([one for one in rest.members if one in set(job.missing())], rest.tokens), found
         if not len(suspects):
             return
 
 
-def _lands_alone(job: Job, one: int) -> Flow[bool]:
-    """Try one input by itself: if that fails too, not the inputs are at fault but the request."""
-    return (yield from settle(job, Batch([one], 1))) is None
+def _any_lands_alone(job: Job, rest: Batch) -> Flow[bool]:
+    """Try a few inputs one by one: if none lands, not the inputs are at fault but the request."""
+    count = len(rest)
+    for at in sorted({count - 1, count // 2, count // 4}, reverse=True):
+        if (yield from settle(job, Batch([rest.members[at]], 1))) is None:
+            return True
+    return False
 
 
 def settle(job: Job, batch: Batch) -> Flow[Trouble | None]:

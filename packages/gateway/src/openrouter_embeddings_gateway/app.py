@@ -79,7 +79,7 @@ class Gateway:
             raise
         response.headers["X-Generation-Id"] = generation_id
         response.headers["x-embedding-model"] = self.model.name
-        entry.status = response.status_code
+        entry.status = None if isinstance(response, ResetResponse) else response.status_code
         return Ending(response, lambda: self.log.end(entry))
 
     async def _embeddings(self, request: Request, raw: bytes, entry: Entry, generation_id: str) -> Response:
@@ -137,7 +137,9 @@ class Gateway:
         key = bearer(request)
         if not key:
             raise Refused(401, classic(401, "No auth credentials found"))
-        if key == "expired" or (self._api_key is not None and not secrets.compare_digest(key, self._api_key)):
+        if key == "expired" or (
+            self._api_key is not None and not secrets.compare_digest(key.encode(), self._api_key.encode())
+        ):
             raise Refused(401, classic(401, "User not found."))
 
     def _refusal(self, refused: Refused) -> Response:
@@ -175,7 +177,7 @@ class Gateway:
     def key(self, request: Request) -> Response:
         """Answer GET /key."""
         self._check_key(request)
-        used = {name: 0 for name in ("usage", "usage_daily", "usage_weekly", "usage_monthly")}
+        used = dict.fromkeys(("usage", "usage_daily", "usage_weekly", "usage_monthly"), 0)
         return _json(
             {"data": {"label": "local", "limit": None, "limit_remaining": None, "is_free_tier": False, **used}}
         )

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections import deque
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ _KEPT_BYTES = 64 << 20
 class Entry:
     """One request. Status, inputs and paid are filled in while it is answered."""
 
+    number: int
     method: str
     path: str
     headers: dict[str, str]
@@ -49,6 +51,7 @@ class Log:
     """The requests in the order they came, the oldest dropped above 64 MB of bodies; totals are never dropped."""
 
     def __init__(self) -> None:
+        self._numbers = count()  # goes on after a reset, so that a request from before it is not taken for a new one
         self.clear()
 
     def clear(self) -> None:
@@ -63,6 +66,7 @@ class Log:
     def begin(self, request: Request, raw: bytes) -> Entry:
         """Write down a request as it came in."""
         entry = Entry(
+            number=next(self._numbers),
             method=request.method,
             path=request.url.path,
             headers=_safe_headers(request),
@@ -75,19 +79,20 @@ class Log:
         while self._bytes > _KEPT_BYTES and len(self._entries) > 1:
             self._bytes -= len(self._entries.popleft().raw)
         self.requests += 1
-        self._flying.add(id(entry))
+        self._flying.add(entry.number)
         self.max_in_flight = max(self.max_in_flight, len(self._flying))
         return entry
 
     def end(self, entry: Entry) -> None:
         """Write down that a request is over."""
         entry.ended = time.time()
-        self._flying.discard(id(entry))
+        self._flying.discard(entry.number)
 
     def pay(self, entry: Entry, inputs: int) -> None:
         """Write down that so many inputs were answered as they should."""
         entry.paid = inputs
-        self.paid_inputs += inputs
+        if entry.number in self._flying:  # else it came before the last reset
+            self.paid_inputs += inputs
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the requests, oldest first."""

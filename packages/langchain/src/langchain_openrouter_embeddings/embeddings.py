@@ -183,7 +183,7 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
         """Return one embedding per text, in input order, marked as documents.
 
         Args:
-            texts: The texts. None: no request.
+            texts: The texts. An empty list makes no request.
 
         Raises:
             EmbeddingError: It could not be done; what had landed is in `.partial`.

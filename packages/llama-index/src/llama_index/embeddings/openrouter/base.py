@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Unpack
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
-from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, SecretStr, TypeAdapter
+from llama_index.core.callbacks import CallbackManager
 from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
 
-from openrouter_embeddings import AsyncClient, Client, ConfigurationError, Gateway, Usage
+from openrouter_embeddings import Client, ClientOptions, ConfigurationError, Gateway, Options, Usage
+
+from ._windows import gathered, join
 
 _ALIASES = {"model": "model_name", "api_base": "base_url"}
+_OPTIONS = ClientOptions.__annotations__.keys()
 _PAYLOAD = ("model_name", "embed_batch_size", "dimensions", "gateway", "provider")
+
+
+class EmbeddingOptions(ClientOptions, total=False):
+    """What `OpenRouterEmbedding` takes: the options of the core's `Client`, and LlamaIndex's own words."""
+
+    model: str
+    api_base: str | None
+    embed_batch_size: int
+    num_workers: int | None
+    callback_manager: CallbackManager | None
+    embeddings_cache: Any
+    rate_limiter: Any
 
 
 def _unsaved(default: Any = None, **rules: Any) -> Any:
@@ -70,7 +86,7 @@ class OpenRouterEmbedding(BaseEmbedding):
     max_cost: float | None = _unsaved()
     app_url: str | None = _unsaved()
     app_title: str | None = _unsaved()
-    app_categories: str | Sequence[str] | None = _unsaved()
+    app_categories: Sequence[str] | None = _unsaved()
     extra_headers: Mapping[str, str] | None = _unsaved()
     http_client: Any = _unsaved()
     async_http_client: Any = _unsaved()
@@ -82,7 +98,7 @@ class OpenRouterEmbedding(BaseEmbedding):
 
     _built: tuple[dict[str, Any], Client] | None = PrivateAttr(default=None)
 
-    def __init__(self, model_name: str | None = None, **options: Any) -> None:
+    def __init__(self, model_name: str | None = None, **options: Unpack[EmbeddingOptions]) -> None:
         """Check every option before any request.
 
         Args:
@@ -93,21 +109,28 @@ class OpenRouterEmbedding(BaseEmbedding):
         Raises:
             ConfigurationError: An option is unknown, given twice, or cannot be right.
         """
-        options.pop("class_name", None)  # a dump carries it
+        given: dict[str, Any] = {**options}
+        given.pop("class_name", None)  # a dump carries it
         if model_name is not None:
-            options["model_name"] = model_name
+            given["model_name"] = model_name
         for alias, name in _ALIASES.items():
-            value = options.pop(alias, None)
-            if value is not None and options.setdefault(name, value) != value:
+            value = given.pop(alias, None)
+            if value is not None and given.setdefault(name, value) != value:
                 raise ConfigurationError(f"{alias}= and {name}= differ. Give one of them.")
         known = {*type(self).model_fields, *_ALIASES}
-        for unknown in (name for name in options if name not in known):
+        for unknown in (name for name in given if name not in known):
             near = get_close_matches(unknown, known, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else "Put fields newer than this release under extra_body."
-            raise ConfigurationError(f"Unknown option {unknown!r}. {hint}")
-        if "model_name" not in options:
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(
+                f"Option {unknown!r} is unknown.{hint} A request field newer than this release goes under extra_body."
+            )
+        if "model_name" not in given:
             raise ConfigurationError("No model. Pass model_name=..., e.g. 'qwen/qwen3-embedding-8b'.")
-        super().__init__(**options)
+        if isinstance(given.get("gateway"), Mapping):
+            given["gateway"] = TypeAdapter(Gateway).validate_python(given["gateway"])  # as a dump holds it
+        # Checked by the core before pydantic sees them: it names the way out, and turns no True into 1.
+        Options(model=given["model_name"], **{name: given[name] for name in _OPTIONS if given.get(name) is not None})
+        super().__init__(**given)
         _ = self.client
 
     @classmethod
@@ -129,26 +152,38 @@ class OpenRouterEmbedding(BaseEmbedding):
         """Tokens, cost and requests so far, in this process."""
         return self.client.usage
 
-    def _async_client(self) -> AsyncClient:
-        return self.client.as_async()
-
     def _get_query_embedding(self, query: str) -> Embedding:
         return self.client.embed_query(query).tolist()[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._async_client().embed_query(query)).tolist()[0]
+        return (await self.client.as_async().embed_query(query)).tolist()[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
         return self.client.embed_documents([text]).tolist()[0]
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._async_client().embed_documents([text])).tolist()[0]
+        return (await self.client.as_async().embed_documents([text])).tolist()[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         return self.client.embed_documents(texts).tolist()
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return (await self._async_client().embed_documents(texts)).tolist()
+        join()
+        return (await self.client.as_async().embed_documents(texts)).tolist()
+
+    async def aget_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[Embedding]:
+        """Embed windows of texts side by side; when one fails, the others stop.
+
+        Where there is an `embeddings_cache`, windows on their way are let finish: what they paid for is kept there.
+        """
+        with gathered() as windows:
+            try:
+                return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
+            except BaseException:
+                await windows.stop(at_once=self.embeddings_cache is None)
+                raise
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
         """Return what names the embeddings, and only what was set: pipelines key their caches by it. Never the key."""
@@ -182,8 +217,6 @@ class OpenRouterEmbedding(BaseEmbedding):
         _ = twin.client
         return twin
 
-
-_OPTIONS = tuple(OpenRouterEmbedding.model_fields.keys() - BaseEmbedding.model_fields.keys())
 
 # Without this line `load_embed_model` knows only LlamaIndex's own classes.
 RECOGNIZED_EMBEDDINGS[OpenRouterEmbedding.class_name()] = OpenRouterEmbedding

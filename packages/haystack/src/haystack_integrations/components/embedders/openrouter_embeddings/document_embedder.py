@@ -130,6 +130,8 @@ class OpenRouterDocumentEmbedder(Embedder):
         :param extra_body: Fields newer than this release, merged into the request body.
         :raises ConfigurationError: If an option cannot be right.
         """
+        if isinstance(meta_fields_to_embed, str):  # its letters would be taken for names, and none found
+            raise ConfigurationError(f"meta_fields_to_embed takes a list. Write [{meta_fields_to_embed!r}].")
         self._keep(locals())
 
     @component.output_types(documents=list[Document], meta=dict[str, Any], failed_documents=list[Document])

@@ -1,0 +1,164 @@
+"""The gate, the width and the purse: one state machine, no clock."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openrouter_embeddings._limits import Limits, Overspent, Pressure, Signal, Ticket, Wait, back_off
+
+LANDED = Signal(Pressure.LANDED)
+
+
+def refused(retry_after: float | None = None) -> Signal:
+    return Signal(Pressure.REFUSED, retry_after=retry_after)
+
+
+def settled(most: int = 16, max_cost: float | None = None) -> Limits:
+    return Limits(most=most, max_cost=max_cost, settled=True)
+
+
+def enter(limits: Limits, now: float = 0.0, tokens: int = 1) -> Ticket:
+    ticket = limits.enter(now, tokens)
+    assert isinstance(ticket, Ticket)
+    return ticket
+
+
+def land_a_round(limits: Limits) -> None:
+    for ticket in [enter(limits) for _ in range(limits.room_for_all())]:
+        limits.leave(ticket, LANDED, now=0.0, chance=0.0)
+
+
+def test_until_an_answer_landed_only_one_request_is_in_flight():
+    limits = Limits(most=16)
+    first = enter(limits)
+    assert limits.enter(0.0, 1) == Wait()
+    limits.leave(first, LANDED, now=0.0, chance=0.0)
+    assert limits.room() == 4
+
+
+def test_the_width_starts_at_four_and_doubles_per_full_round_up_to_the_most():
+    limits = settled(most=10)
+    widths = []
+    for _ in range(4):
+        widths.append(limits.room_for_all())
+        land_a_round(limits)
+    assert widths == [4, 8, 10, 10]
+
+
+def test_a_round_that_used_less_than_half_does_not_grow_the_width():
+    limits = settled()
+    for _ in range(20):
+        limits.leave(enter(limits), LANDED, now=0.0, chance=0.0)
+    assert limits.room_for_all() == 4
+
+
+def test_a_refusal_closes_the_gate_until_the_time_told_and_one_probe_opens_it():
+    limits = settled()
+    tickets = [enter(limits) for _ in range(4)]
+    limits.leave(tickets[0], refused(5.0), now=10.0, chance=0.0)
+    assert limits.enter(14.9, 1) == Wait(15.0)
+    assert limits.enter(14.9, 1).closed
+    assert limits.closed_for(14.0) == 1.0
+    # What was sent before the refusal may still land: it does not reopen the gate.
+    limits.leave(tickets[1], LANDED, now=11.0, chance=0.0)
+    assert limits.enter(14.9, 1) == Wait(15.0)
+    for ticket in tickets[2:]:
+        limits.leave(ticket, LANDED, now=12.0, chance=0.0)
+    probe = enter(limits, now=15.0)
+    assert probe.probe
+    assert limits.enter(15.0, 1) == Wait(), "one probe at a time"
+    limits.leave(probe, LANDED, now=15.5, chance=0.0)
+    assert isinstance(limits.enter(15.5, 1), Ticket)
+    assert limits.closed_for(15.5) == 0.0
+
+
+def test_one_refused_window_halves_the_width_once():
+    limits = settled()
+    land_a_round(limits)
+    tickets = [enter(limits) for _ in range(8)]
+    for ticket in tickets:
+        limits.leave(ticket, refused(1.0), now=0.0, chance=0.0)
+    assert limits.room_for_all() == 4
+    probe = enter(limits, now=1.0)
+    limits.leave(probe, refused(1.0), now=1.0, chance=0.0)
+    assert limits.room_for_all() == 2
+
+
+def test_after_a_refusal_the_width_grows_by_one_per_round():
+    limits = settled()
+    limits.leave(enter(limits), refused(), now=0.0, chance=0.0)
+    limits.leave(enter(limits, now=99.0), LANDED, now=99.0, chance=0.0)
+    before = limits.room_for_all()
+    land_a_round(limits)
+    land_a_round(limits)
+    assert limits.room_for_all() - before <= 2
+
+
+def test_a_probe_that_says_nothing_about_load_lets_the_next_one_try():
+    limits = settled()
+    limits.leave(enter(limits), refused(1.0), now=0.0, chance=0.0)
+    limits.leave(enter(limits, now=1.0), Signal(Pressure.NEUTRAL), now=1.0, chance=0.0)
+    assert enter(limits, now=1.0).probe
+    limits.forget_all()
+    assert limits.in_flight == 0
+
+
+def test_failures_use_up_the_replays_and_successes_earn_them_back_slowly():
+    limits = settled()
+    for _ in range(50):
+        limits.leave(enter(limits), Signal(Pressure.FAILED), now=0.0, chance=0.0)
+    assert not limits.may_replay()
+    for _ in range(11):
+        limits.leave(enter(limits), LANDED, now=0.0, chance=0.0)
+    assert limits.may_replay()
+
+
+def test_the_purse_withholds_what_would_pass_max_cost():
+    limits = settled(max_cost=1.0)
+    first = enter(limits, tokens=10)
+    assert limits.enter(0.0, 10) == Wait(), "until a price is known one request finds it out"
+    limits.leave(first, Signal(Pressure.LANDED, cost=0.4), now=0.0, chance=0.0)
+    second = enter(limits, tokens=10)
+    assert limits.enter(0.0, 10) == Wait(), "what is in flight may turn out cheaper"
+    limits.leave(second, Signal(Pressure.LANDED, cost=0.4), now=0.0, chance=0.0)
+    assert isinstance(limits.enter(0.0, 10), Overspent)
+    assert isinstance(limits.enter(0.0, 1), Ticket)
+
+
+def test_a_purse_of_zero_lets_nothing_leave():
+    assert isinstance(settled(max_cost=0.0).enter(0.0, 1), Overspent)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
+def test_back_off_is_never_negative_and_never_above_twenty_seconds(failures: int, chance: float):
+    assert 0.0 <= back_off(failures, chance) <= 20.0
+
+
+@given(st.integers(1, 8), st.lists(st.sampled_from(["enter", "land", "refuse", "fail", "drop"]), max_size=80))
+def test_there_is_never_more_in_flight_than_the_most(most: int, steps: list[str]):
+    limits, tickets, now = settled(most=most), [], 0.0
+    for step in steps:
+        now += 0.7
+        if step == "enter":
+            got = limits.enter(now, 1)
+            tickets += [got] if isinstance(got, Ticket) else []
+        elif tickets and step == "drop":
+            limits.give_back(tickets.pop())
+        elif tickets:
+            signal = {"land": LANDED, "refuse": refused(0.1), "fail": Signal(Pressure.FAILED)}[step]
+            limits.leave(tickets.pop(), signal, now=now, chance=0.5)
+        assert limits.in_flight == len(tickets) <= most
+        assert 1 <= limits.room_for_all() <= most
+    for ticket in tickets:
+        limits.give_back(ticket)
+    # Whatever happened, the gate opens again.
+    assert isinstance(limits.enter(now + 1000.0, 1), Ticket)
+
+
+@pytest.mark.parametrize("signal", [None, refused()])
+def test_a_refusal_without_a_time_backs_off_by_itself(signal):
+    limits = settled()
+    limits.leave(enter(limits), signal or refused(None), now=0.0, chance=0.5)
+    assert limits.closed_for(0.0) == 0.25

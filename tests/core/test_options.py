@@ -1,0 +1,157 @@
+"""Nothing is guessed in silence: what cannot be right is refused before any request, in words that help."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from pydantic import SecretStr
+
+from openrouter_embeddings import Client, ClientOptions, ConfigurationError, Gateway, Options
+from openrouter_embeddings._prepare import body_fields, first_lessons, marking
+from openrouter_embeddings.profiles import profile_for
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"dimension": 3}, "Option 'dimension' is unknown. Did you mean 'dimensions'?"),
+        ({"zzz": 3}, "Option 'zzz' is unknown. A request field newer"),
+        ({"dimensions": 0}, "dimensions must be at least 1, not 0."),
+        ({"dimensions": 1.5}, "dimensions takes a whole number, not 1.5."),
+        ({"dimensions": True}, "dimensions takes a whole number, not True."),
+        ({"batch_size": 0}, "batch_size must be at least 1, not 0."),
+        ({"max_concurrency": 0}, "max_concurrency must be at least 1"),
+        ({"max_retries": -1}, "max_retries must be at least 0"),
+        ({"timeout": 0}, "timeout must be a finite number above 0, not 0."),
+        ({"timeout": "5"}, "timeout takes a number, not '5'."),
+        ({"retry_timeout": float("nan")}, "retry_timeout must be a finite number of at least 0, not nan."),
+        ({"max_cost": -1}, "max_cost must be a finite number"),
+        ({"normalize": "yes"}, "normalize takes True, False or None, not 'yes'."),
+        ({"encoding_format": "int8"}, "encoding_format takes 'auto', 'base64', 'float', not 'int8'."),
+        ({"on_empty": "skip"}, "on_empty takes 'error', 'zero', not 'skip'."),
+        ({"cache": "x.sqlite"}, "cache is not in this release yet. Leave it out."),
+        ({"session_id": "x" * 257}, "session_id has 257 characters; the gateway takes 256."),
+        ({"user": 3}, "user takes a string, not int."),
+        ({"trace": ["x"]}, "trace takes a mapping with string keys, not list."),
+        ({"extra_body": {1: 2}}, "extra_body takes a mapping with string keys, not dict."),
+        ({"extra_headers": {"x": "a\r\nb"}}, "extra_headers['x'] holds a line break or control character"),
+        ({"extra_headers": {"x": 3}}, "extra_headers['x'] must be a string, not int."),
+        ({"app_title": "日本"}, "app_title holds characters that no header can carry"),
+        ({"app_categories": "one"}, "app_categories takes a list of strings."),
+        ({"app_categories": ["a", "b", "c"]}, "app_categories holds 3 names; the gateway takes at most 2."),
+        ({"api_key": 3}, "api_key takes a string, a SecretStr or a callable, not int."),
+        ({"api_key": " \n"}, "api_key is empty."),
+        ({"api_key": "sk-canary\r\nx"}, "api_key holds a line break or control character (it), which no header can carry."),
+        ({"api_key": "sk-cänary"}, "api_key holds characters that no header can carry (it)."),
+        ({"base_url": "http://example.com/v1"}, "base_url would send the API key unencrypted to 'example.com'."),
+        ({"gateway": "openruter"}, "Gateway 'openruter' is unknown. Did you mean 'openrouter'?"),
+        ({"provider": {"data_colection": "deny"}}, "Provider preference 'data_colection' is unknown. Did you mean 'data_collection'?"),
+    ],
+)
+def test_a_wrong_option_is_refused(options, said):
+    with pytest.raises(ConfigurationError) as caught:
+        Client("m", **options)
+    assert said in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["", "  ", None, 3])
+def test_a_model_is_a_name(model):
+    with pytest.raises(ConfigurationError, match="model"):
+        Client(model)
+
+
+def test_the_options_have_one_list_of_names():
+    assert set(ClientOptions.__annotations__) | {"model"} == set(inspect.signature(Options).parameters)
+
+
+def test_a_missing_key_names_the_variable(monkeypatch):
+    client = Client("m", base_url="http://127.0.0.1:9")
+    with pytest.raises(ConfigurationError) as caught:
+        client.embed_query("x")
+    assert str(caught.value) == "No API key for openrouter. Pass api_key=... or set OPENROUTER_API_KEY."
+    with pytest.raises(ConfigurationError, match="set INFRON_API_KEY or ONEROUTER_API_KEY"):
+        Client("m", gateway="infron").embed_query("x")
+    with pytest.raises(ConfigurationError, match=r"Pass api_key=\.\.\.\.$"):
+        Client("m", gateway=Gateway(name="mine", base_url="https://example.com")).embed_query("x")
+
+
+def test_the_key_is_read_where_it_is_kept(monkeypatch):
+    assert Options(model="m", api_key="sk-1\n").key() == "sk-1"
+    assert Options(model="m", api_key=SecretStr("sk-2")).key() == "sk-2"
+    assert Options(model="m", api_key=lambda: "sk-3").key() == "sk-3"
+    assert Options(model="m", api_key=lambda: SecretStr("sk-4")).key() == "sk-4"
+    with pytest.raises(ConfigurationError, match="gave int"):
+        Options(model="m", api_key=lambda: 3).key()
+    monkeypatch.setenv("ONEROUTER_API_KEY", "sk-5 ")
+    assert Options(model="m", gateway="infron").key() == "sk-5"
+    assert "sk-1" not in repr(Options(model="m", api_key="sk-1"))
+
+
+def test_the_address_is_the_given_one_else_the_environments_else_the_gateways(monkeypatch):
+    assert Options(model="m").address() == "https://openrouter.ai/api/v1"
+    monkeypatch.setenv("OPENROUTER_API_BASE", "https://example.com/v1/")
+    assert Options(model="m").address() == "https://example.com/v1"
+    assert Options(model="m", base_url="https://example.org/").address() == "https://example.org"
+    monkeypatch.setenv("OPENROUTER_API_BASE", "http://example.com")
+    with pytest.raises(ConfigurationError, match="unencrypted"):
+        Options(model="m").address()
+
+
+def sides(model: str, **options):
+    checked = Options(model=model, **options)
+    marks = [marking(checked, profile_for(model), side) for side in ("query", "document")]
+    return [(one.input_type, one.prefix) for one in marks]
+
+
+def test_each_side_is_marked_as_the_profile_says_unless_the_user_says_otherwise():
+    assert sides("intfloat/e5-base-v2") == [(None, "query: "), (None, "passage: ")]
+    assert sides("voyageai/voyage-4") == [("query", ""), ("document", "")]
+    assert sides("openai/text-embedding-3-small") == [(None, ""), (None, "")]
+    assert sides("voyageai/voyage-4", query_input_type="") == [(None, ""), ("document", "")]
+    assert sides("intfloat/e5-base-v2", query_prefix="", document_prefix="d: ") == [(None, ""), (None, "d: ")]
+    # The user's own input_type takes the place of the profile's prefix: both would mark twice.
+    assert sides("intfloat/e5-base-v2", query_input_type="search_query")[0] == ("search_query", "")
+    assert sides("voyageai/voyage-4", query_prefix="q: ")[0] == (None, "q: ")
+
+
+def test_an_unknown_model_gets_the_gateways_documented_values():
+    assert sides("new/model") == [("search_query", ""), ("search_document", "")]
+    assert sides("new/model", gateway="infron") == [(None, ""), (None, "")]
+    assert sides("new/model", provider={"require_parameters": True}) == [(None, ""), (None, "")]
+    assert sides("new/model", query_input_type="", document_input_type="passage") == [(None, ""), ("passage", "")]
+
+
+def test_the_body_holds_what_was_set_and_nothing_null():
+    options = Options(
+        model="openrouter/openai/text-embedding-3-small",
+        dimensions=8,
+        user="u",
+        trace={"trace_id": "t"},
+        provider={"order": ["a"]},
+        extra_body={"provider": {"new": 1}, "later": True},
+    )
+    assert body_fields(options, "query") == {
+        "model": "openai/text-embedding-3-small",
+        "dimensions": 8,
+        "input_type": "query",
+        "provider": {"order": ["a"], "new": 1},
+        "user": "u",
+        "trace": {"trace_id": "t"},
+        "later": True,
+    }
+    assert body_fields(Options(model="m"), None) == {"model": "m"}
+
+
+def test_batches_start_from_what_is_known():
+    def lessons(model, **options):
+        return first_lessons(Options(model=model, **options), profile_for(model))
+
+    assert lessons("openai/text-embedding-3-small").max_inputs == 256
+    assert lessons("new/model").max_inputs == 64
+    assert lessons("google/gemini-embedding-001").max_inputs == 100
+    assert lessons("new/model", batch_size=500, batch_tokens=7).max_inputs == 500
+    assert lessons("new/model", batch_tokens=7).max_tokens == 7
+    assert lessons("new/model", encoding_format="float").encoding == "float"
+    assert lessons("new/model").encoding is None

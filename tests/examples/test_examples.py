@@ -1,0 +1,129 @@
+"""Every script in examples/ runs as a user runs it: in a process of its own, without a key, on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("langchain_core")
+pytest.importorskip("llama_index.core")
+pytest.importorskip("haystack")
+pytest.importorskip("tqdm")
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHORT = ["core_example.py", "langchain_example.py", "llama_index_example.py", "haystack_example.py"]
+PARTS_OF_THE_DEMO = {"search_stdlib.py", "stdlib_corpus.py", "stdlib_stores.py"}
+
+# Runs a script where every connection that would leave the machine is an error.
+GUARD = """
+import ipaddress, runpy, socket, sys
+
+connect = socket.socket.connect
+
+def stays_here(address):
+    if isinstance(address, (str, bytes)) or address[0] == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address[0]).is_loopback
+    except ValueError:
+        return False
+
+def guarded(self, address):
+    if not stays_here(address):
+        print(f"LEFT THE MACHINE: {address!r}", file=sys.stderr, flush=True)
+        raise RuntimeError("only loopback is allowed")
+    return connect(self, address)
+
+socket.socket.connect = guarded
+script, sys.argv = sys.argv[1], sys.argv[1:]
+sys.path.insert(0, str(__import__("pathlib").Path(script).parent))
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+def run(script: str, *arguments: str, cwd: Path, text_in: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run an example without a key and return what came of it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENROUTER_", "INFRON_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", GUARD, str(EXAMPLES / script), *arguments],
+        cwd=cwd,
+        env={**environment, "PYTHONUTF8": "1"},
+        input=text_in or "",
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=240,
+    )
+    assert "LEFT THE MACHINE" not in done.stderr
+    return done
+
+
+def test_every_example_is_run_here() -> None:
+    assert {one.name for one in EXAMPLES.glob("*.py")} == {*SHORT, *PARTS_OF_THE_DEMO}
+
+
+@pytest.mark.parametrize("script", SHORT)
+def test_a_short_example_runs(script: str, tmp_path: Path) -> None:
+    done = run(script, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^\s*0\.\d{3}  ", done.stdout, re.MULTILINE), "it shows scores"
+    assert "tokens" in done.stdout, "it shows what was spent"
+
+
+@pytest.mark.slow
+def test_the_demo_finds_the_same_in_all_three_frameworks(tmp_path: Path) -> None:
+    """It indexes at least 3,500 entries three times over, answers seven questions, and checks itself."""
+    done = run("search_stdlib.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    count = re.match(r"([\d,]+) texts from the standard library", done.stdout)
+    assert count
+    assert int(count[1].replace(",", "")) >= 3500
+    assert done.stdout.count("same hits from all three") == 7
+    if "wordllama" in done.stdout:
+        for found in (
+            "datetime.datetime.strptime",
+            "shutil.copytree",
+            "tempfile.TemporaryFile",
+            "random.Random.choice",
+            "subprocess.check_output",
+            "threading.Thread.join",
+            "timeit.Timer",
+        ):
+            assert f"{found} is among the best 5" in done.stdout
+    for framework in ("LangChain", "LlamaIndex", "Haystack"):
+        assert re.search(rf"^{framework} *: 100%", done.stdout.replace("\r", "\n"), re.MULTILINE), "a progress bar"
+        assert re.search(rf"^  {framework} +[\d,]+ +0\.\d+ +\d+ +[\d.]+ +[\d,]+$", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_demo_takes_a_folder_of_ones_own(tmp_path: Path) -> None:
+    corpus = tmp_path / "notes"
+    (corpus / "below").mkdir(parents=True)
+    (corpus / "bread.txt").write_text(
+        "To bake bread, knead flour, water and yeast, and put the dough in a hot oven.\n\nToo short.\n\n"
+        "The sailor trims the mainsail and steers the boat against the wind.\n\n" * 2,
+        encoding="utf-8",
+    )
+    (corpus / "below" / "garden.md").write_text(
+        "Water the tomato plants in the garden every evening in summer.\n", encoding="utf-8"
+    )
+    done = run("search_stdlib.py", "--corpus", str(corpus), "--top", "2", cwd=tmp_path, text_in="baking in an oven\n")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("3 texts from")
+    first = done.stdout.partition("baking in an oven")[2].splitlines()[2]
+    assert "bread.txt: To bake bread" in first
+
+
+def test_the_demo_says_what_is_wrong_with_its_arguments(tmp_path: Path) -> None:
+    done = run("search_stdlib.py", "--corpus", str(tmp_path / "nowhere"), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there is no folder" in done.stderr
+    done = run("search_stdlib.py", "--corpus", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "There is nothing to search" in done.stderr

@@ -148,7 +148,8 @@ def test_model_and_api_base_are_other_words(make, embeddings_gateway):
     assert embedder.model_name == MARKED
     assert embedder.base_url == embeddings_gateway.base_url
     assert OpenRouterEmbedding(MARKED).model_name == MARKED
-    assert OpenRouterEmbedding(MARKED, model=MARKED).model_name == MARKED
+    assert OpenRouterEmbedding(MARKED, model=MARKED, base_url=None, api_base=None).model_name == MARKED
+    assert OpenRouterEmbedding(MARKED, base_url=None, api_base="https://example.org").base_url == "https://example.org"
 
 
 def test_an_unknown_keyword_is_refused_with_the_nearest_name():

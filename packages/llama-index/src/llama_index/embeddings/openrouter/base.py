@@ -115,8 +115,11 @@ class OpenRouterEmbedding(BaseEmbedding):
             given["model_name"] = model_name
         for alias, name in _ALIASES.items():
             value = given.pop(alias, None)
-            if value is not None and given.setdefault(name, value) != value:
+            if value is None:
+                continue
+            if given.get(name) not in (None, value):
                 raise ConfigurationError(f"{alias}= and {name}= differ. Give one of them.")
+            given[name] = value
         known = {*type(self).model_fields, *_ALIASES}
         for unknown in (name for name in given if name not in known):
             near = get_close_matches(unknown, known, n=1)

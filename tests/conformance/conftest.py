@@ -210,6 +210,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("kind", SUBJECTS, ids=[one.__name__ for one in SUBJECTS])
 
 
+@pytest.fixture(autouse=True)
+def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take nothing of the random part of every pause: what is told to be waited for is waited for, and no more."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+
+
 @pytest.fixture
 def gateway(embeddings_gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> LocalGateway:
     """A fresh gateway, and its address and a key where a subject looks for them."""

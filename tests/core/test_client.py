@@ -144,7 +144,10 @@ def test_every_option_arrives(make, embeddings_gateway):
     ).embed_query("x")
     got = embeddings_gateway.embedding_requests()[-1]
     assert got.body["provider"] == {
-        "order": ["deepinfra"], "data_collection": "deny", "max_price": {"prompt": "1"}, "zdr": True,
+        "order": ["deepinfra"],
+        "data_collection": "deny",
+        "max_price": {"prompt": "1"},
+        "zdr": True,
     }
     assert (got.body["user"], got.body["trace"]) == ("u-1", {"trace_id": "t-1"})
     assert got.headers["x-session-id"] == "s-1"
@@ -214,7 +217,7 @@ def test_resume_must_be_of_the_same_call(make, embeddings_gateway):
     assert embeddings_gateway.paid_inputs() == 1
     with pytest.raises(ConfigurationError, match="resume is of a call with 5 inputs; this one has 4"):
         make().embed(texts(4), input_type="document", resume=partial)
-    with pytest.raises(ConfigurationError, match="resume takes error.partial, not dict"):
+    with pytest.raises(ConfigurationError, match=r"resume takes error\.partial, not dict"):
         make().embed(texts(4), input_type="document", resume={})
 
 
@@ -335,7 +338,11 @@ def test_a_client_goes_to_another_process(make):
     client = make()
     script = "import pickle, sys; print(pickle.load(sys.stdin.buffer).embed_query('x').tolist()[0])"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], input=pickle.dumps(client), capture_output=True, timeout=60, check=True
+        [sys.executable, "-W", "error", "-c", script],
+        input=pickle.dumps(client),
+        capture_output=True,
+        timeout=60,
+        check=True,
     )
     assert done.stdout.decode().strip() == str(client.embed_query("x").tolist()[0])
 

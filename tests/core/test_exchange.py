@@ -133,7 +133,10 @@ def test_a_body_without_end_is_left(colour):
 @both
 @pytest.mark.parametrize("cut", [b"", head(content_length=500) + GOOD[:20], b"HTTP/1.1 2"])
 def test_a_cut_answer_is_a_broken_connection(colour, cut):
-    with raw_server(lambda connection: connection.sendall(cut)) as (url, _), pytest.raises(ConnectionFailedError) as caught:
+    with (
+        raw_server(lambda connection: connection.sendall(cut)) as (url, _),
+        pytest.raises(ConnectionFailedError) as caught,
+    ):
         ask(url, colour)
     assert "The connection broke before the answer was complete" in str(caught.value)
 
@@ -164,9 +167,11 @@ def test_a_server_that_says_nothing_times_out(colour):
 def test_no_redirect_is_followed(colour, status):
     with raw_server(whole(GOOD)) as (other, reached):
         answer = head(status, location=other, content_length=0)
-        with raw_server(lambda connection: connection.sendall(answer)) as (url, _):
-            with pytest.raises(ResponseError, match="A redirect came, and redirects are not followed"):
-                ask(url, colour)
+        with (
+            raw_server(lambda connection: connection.sendall(answer)) as (url, _),
+            pytest.raises(ResponseError, match="A redirect came, and redirects are not followed"),
+        ):
+            ask(url, colour)
         assert reached == []
 
 

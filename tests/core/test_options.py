@@ -42,11 +42,17 @@ from openrouter_embeddings.profiles import profile_for
         ({"app_categories": ["a", "b", "c"]}, "app_categories holds 3 names; the gateway takes at most 2."),
         ({"api_key": 3}, "api_key takes a string, a SecretStr or a callable, not int."),
         ({"api_key": " \n"}, "api_key is empty."),
-        ({"api_key": "sk-canary\r\nx"}, "api_key holds a line break or control character (it), which no header can carry."),
+        (
+            {"api_key": "sk-canary\r\nx"},
+            "api_key holds a line break or control character (it), which no header can carry.",
+        ),
         ({"api_key": "sk-cänary"}, "api_key holds characters that no header can carry (it)."),
         ({"base_url": "http://example.com/v1"}, "base_url would send the API key unencrypted to 'example.com'."),
         ({"gateway": "openruter"}, "Gateway 'openruter' is unknown. Did you mean 'openrouter'?"),
-        ({"provider": {"data_colection": "deny"}}, "Provider preference 'data_colection' is unknown. Did you mean 'data_collection'?"),
+        (
+            {"provider": {"data_colection": "deny"}},
+            "Provider preference 'data_colection' is unknown. Did you mean 'data_collection'?",
+        ),
     ],
 )
 def test_a_wrong_option_is_refused(options, said):

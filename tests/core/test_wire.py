@@ -162,7 +162,14 @@ def test_the_availability_form_of_an_error():
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [({"code": "429"}, 429), ({"code": "odd"}, 502), ("text", 502), ({"code": 404}, 404), (["x"], 502), ({"code": True}, 502)],
+    [
+        ({"code": "429"}, 429),
+        ({"code": "odd"}, 502),
+        ("text", 502),
+        ({"code": 404}, 404),
+        (["x"], 502),
+        ({"code": True}, 502),
+    ],
 )
 def test_an_error_inside_a_200_has_the_status_it_names(error, status):
     said = read_error(reply({"error": error}))
@@ -180,14 +187,22 @@ def test_html_with_a_status_is_an_error_of_that_status():
 
 
 @settings(max_examples=300)
-@given(st.one_of(st.binary(max_size=200), st.recursive(
-    st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.text(max_size=5)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4),
-        st.dictionaries(st.sampled_from(["data", "error", "index", "embedding", "usage", "code", "message"]), inner),
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.recursive(
+            st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.text(max_size=5)),
+            lambda inner: st.one_of(
+                st.lists(inner, max_size=4),
+                st.dictionaries(
+                    st.sampled_from(["data", "error", "index", "embedding", "usage", "code", "message"]), inner
+                ),
+            ),
+            max_leaves=20,
+        ).map(lambda value: json.dumps(value).encode()),
     ),
-    max_leaves=20,
-).map(lambda value: json.dumps(value).encode())), st.integers(1, 3))
+    st.integers(1, 3),
+)
 def test_whatever_comes_only_our_own_exception_leaves_the_reader(body: bytes, count: int):
     try:
         landed = read_answer(reply(body), count)

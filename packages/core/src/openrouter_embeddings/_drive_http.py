@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import time
 import weakref
@@ -16,6 +17,8 @@ import httpx
 
 from ._effects import Broke, Failure, Reply
 
+_log = logging.getLogger("openrouter_embeddings")
+"""At DEBUG, one line per exchange: status, size and the gateway's id of it; never a text, never a header of ours."""
 _CONNECT_SECONDS = 10.0
 _IDLE_SECONDS = 30.0
 _HEAD = 4096
@@ -166,7 +169,7 @@ class Http:
         self, client: httpx.Client | httpx.AsyncClient, url: str, body: bytes | None, *, keyed: bool
     ) -> httpx.Request:
         method = "GET" if body is None else "POST"
-        headers = {name: value.encode("latin-1") for name, value in self._headers(keyed).items()}
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in self._headers(keyed).items()]
         patience = httpx.Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout))
         return client.build_request(method, url, content=body, headers=headers, timeout=patience)
 
@@ -176,6 +179,8 @@ class Http:
         if response.status_code != httpx.codes.OK or b'"error"' in body[:_HEAD]:
             content = bytes(body).replace(self._secret().encode() or b"\0", b"[key]")
         headers = {name.lower(): value for name, value in response.headers.items()}
+        generation = headers.get("x-generation-id", "unknown")
+        _log.debug("answered %d: %d bytes, generation %s", response.status_code, len(body), generation)
         return Reply(response.status_code, headers, content, time.time())
 
     def _sync_client(self) -> httpx.Client:
@@ -229,6 +234,7 @@ class Http:
 def _failure(failed: Exception) -> Failure:
     """Translate what went wrong. The foreign exception stays behind: it holds the request, and so the key."""
     name = type(failed).__name__
+    _log.debug("no complete answer: %s", name)
     if isinstance(failed, (_TooLate, TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout)):
         return Failure(Broke.TIMED_OUT, "")
     if isinstance(failed, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
@@ -30,7 +30,7 @@ class Subject:
 
     needs: ClassVar[str] = "openrouter_embeddings"
     deviations: ClassVar[dict[str, str]] = {}
-    colour: Callable[[Any], Any] = staticmethod(lambda value: value)
+    is_async: ClassVar[bool] = False
 
     def __init__(self, **options: Any) -> None:
         self.parts = self.construct(options)
@@ -46,11 +46,14 @@ class Subject:
 
     def embed_documents(self, texts: list[str]) -> np.ndarray:
         """Return float32 of shape (n, dimensions)."""
-        return np.asarray(self.colour(self.documents(texts)), dtype=np.float32)
+        return self._array(self.documents(texts))
 
     def embed_query(self, text: str) -> np.ndarray:
         """Return float32 of shape (dimensions,)."""
-        return np.asarray(self.colour(self.query(text)), dtype=np.float32)
+        return self._array(self.query(text))
+
+    def _array(self, answer: Any) -> np.ndarray:
+        return np.asarray(asyncio.run(answer) if self.is_async else answer, dtype=np.float32)
 
     @property
     def usage(self) -> Usage:
@@ -62,11 +65,9 @@ class Subject:
 
 
 class Async(Subject):
-    """Runs each call on an event loop of its own, as scripts and notebooks do."""
+    """Runs each call on an event loop of its own, as scripts do."""
 
-    @staticmethod
-    def colour(coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run(coroutine)
+    is_async = True
 
 
 class CoreSync(Subject):
@@ -225,7 +226,9 @@ def gateway(embeddings_gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def make(kind: type[Subject], gateway: LocalGateway, request: pytest.FixtureRequest) -> Iterator[Callable[..., Subject]]:
+def make(
+    kind: type[Subject], gateway: LocalGateway, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Subject]]:
     """Make the subject under test, small and unmarked where the law does not say otherwise."""
     pytest.importorskip(kind.needs)
     if reason := kind.deviations.get(request.node.originalname):

@@ -89,9 +89,9 @@ def test_usage_and_cost_are_a_sum(make, gateway, sent, truth, texts):
     paid.
     """
     subject = make(batch_size=8)
-    gateway.trouble("status", status=429, retry_after=0.05)
     gateway.trouble("refuse_batch", limit=5, times=1)
     subject.embed_documents(texts)
+    gateway.trouble("status", status=429, retry_after=0.05)
     subject.embed_query(texts[0])
     usage = subject.usage
     paid = [*texts, texts[0]]

@@ -27,6 +27,7 @@ def test_the_openai_client_reads_an_error(embeddings_gateway):
         assert caught.value.status_code == 402
 
 
+@pytest.mark.filterwarnings("ignore:ast:DeprecationWarning")  # of a library of the client's, on Python 3.13
 def test_the_openrouter_client_embeds_and_lists_models(embeddings_gateway):
     openrouter = pytest.importorskip("openrouter")
     with openrouter.OpenRouter(api_key="k", server_url=embeddings_gateway.base_url) as client:

@@ -32,6 +32,20 @@ if TYPE_CHECKING:
     from .results import Partial
 
 
+_ATTRIBUTES = (
+    "status",
+    "code",
+    "error_type",
+    "provider",
+    "generation_id",
+    "retry_after",
+    "retryable",
+    "model",
+    "positions",
+    "partial",
+)
+
+
 class EmbeddingError(Exception):
     """The base of every error this library raises.
 
@@ -83,8 +97,8 @@ class EmbeddingError(Exception):
         return str(self.args[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by class, message and attributes: keyword-only arguments defeat the default."""
-        return (type(self), self.args, self.__dict__)
+        """Pickle by class, message and our own attributes: what others have hung on the error may hold texts."""
+        return (type(self), self.args, {name: getattr(self, name) for name in _ATTRIBUTES})
 
 
 class ConfigurationError(EmbeddingError, ValueError):

@@ -31,6 +31,7 @@ class Subject:
     needs: ClassVar[str] = "openrouter_embeddings"
     deviations: ClassVar[dict[str, str]] = {}
     is_async: ClassVar[bool] = False
+    refuses_to_save_a_literal_key: ClassVar[bool] = False
 
     def __init__(self, **options: Any) -> None:
         self.parts = self.construct(options)
@@ -150,6 +151,7 @@ class LlamaIndexAsync(LlamaIndexSync, Async):
 
 class HaystackSync(Subject):
     needs = "haystack"
+    refuses_to_save_a_literal_key = True  # Haystack's own answer to a Secret that is a token
 
     def construct(self, options):
         from haystack.utils import Secret

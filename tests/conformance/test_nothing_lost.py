@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from openrouter_embeddings import InsufficientCreditsError, InvalidRequestError
+from openrouter_embeddings import BudgetExceededError, InsufficientCreditsError, InvalidRequestError
 
 
 def test_one_bad_text_among_a_thousand_harms_no_other(make, gateway):
@@ -123,3 +123,20 @@ def test_an_answer_without_usage_is_still_right(make, gateway, truth, texts):
     subject = make()
     np.testing.assert_allclose(subject.embed_documents(texts[:3]), truth.rows(texts[:3]), atol=1e-6)
     assert (subject.usage.total_tokens, subject.usage.requests) == (0, 1)
+
+
+def test_max_cost_stops_before_it_is_passed(make, gateway, sent, truth, texts):
+    """No request starts that would pass the limit; what landed before is kept and within it.
+
+    Troubleshooting: a cost above the limit means that it is looked at after the batch and not before.
+    """
+    most = truth.cost(texts[:14])
+    subject = make(batch_size=4, max_concurrency=1, max_cost=most)
+    with pytest.raises(BudgetExceededError) as caught:
+        subject.embed_documents(texts)
+    assert 0 < subject.usage.cost <= most
+    assert len(caught.value.partial.positions_done) == 4 * len(sent())
+    count = len(sent())
+    with pytest.raises(BudgetExceededError):
+        subject.embed_documents(texts)
+    assert len(sent()) == count

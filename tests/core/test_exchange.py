@@ -87,6 +87,7 @@ both = pytest.mark.parametrize("colour", ["sync", "async"])
 @pytest.mark.parametrize(
     ("pack", "encoding"),
     [(gzip.compress, "gzip"), (zlib.compress, "deflate"), (lambda body: body, "identity")],
+    ids=["gzip", "deflate", "identity"],
 )
 def test_compressed_answers_are_read(colour, pack, encoding):
     with raw_server(whole(pack(GOOD), content_encoding=encoding)) as (url, _):
@@ -95,7 +96,9 @@ def test_compressed_answers_are_read(colour, pack, encoding):
 
 @both
 @pytest.mark.parametrize(
-    ("body", "encoding"), [(b"not gzip", "gzip"), (gzip.compress(GOOD)[:-12], "gzip"), (GOOD, "br")]
+    ("body", "encoding"),
+    [(b"not gzip", "gzip"), (gzip.compress(GOOD)[:-12], "gzip"), (GOOD, "br")],
+    ids=["foreign", "cut", "unknown"],
 )
 def test_an_answer_that_cannot_be_decompressed_is_broken(colour, body, encoding):
     with (
@@ -131,7 +134,9 @@ def test_a_body_without_end_is_left(colour):
 
 
 @both
-@pytest.mark.parametrize("cut", [b"", head(content_length=500) + GOOD[:20], b"HTTP/1.1 2"])
+@pytest.mark.parametrize(
+    "cut", [b"", head(content_length=500) + GOOD[:20], b"HTTP/1.1 2"], ids=["at once", "in the body", "in the head"]
+)
 def test_a_cut_answer_is_a_broken_connection(colour, cut):
     with (
         raw_server(lambda connection: connection.sendall(cut)) as (url, _),

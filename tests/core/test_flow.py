@@ -23,7 +23,8 @@ MODEL = "openai/text-embedding-3-small"
 
 def job_of(texts: list[str], **options):
     checked = Options(model=MODEL, api_key="secret-key", **options)
-    return prepare(checked, first_lessons(checked, profile_for(MODEL)), texts, "document")
+    job = prepare(checked, first_lessons(checked, profile_for(MODEL)), texts, "document")
+    return job, job.missing(), job.sizes
 
 
 def landed(body: bytes, *, width: int = 2) -> Reply:
@@ -175,7 +176,7 @@ def test_what_may_not_leave_is_an_error_that_says_why(why, kind, said):
 
 
 def test_base64_refused_is_asked_for_as_floats_once_and_remembered():
-    job, todo, sizes = job_of(numbers(3), batch_size=1)
+    job, _todo, _sizes = job_of(numbers(3), batch_size=1)
     asked = []
 
     def world(effect, body):
@@ -183,25 +184,25 @@ def test_base64_refused_is_asked_for_as_floats_once_and_remembered():
         asked.append(encoding)
         return answered(effect, refusal(400, "base64 is not supported") if encoding == "base64" else landed(body))
 
-    result = play(embed(job, todo, sizes, workers=1), world)
+    result = play(embed(job, workers=1), world)
     assert asked == ["base64", "float", "float", "float"]
     assert result.embeddings[:, 0].tolist() == [1.0, 2.0, 3.0]
 
 
 def test_empty_data_for_base64_is_asked_for_as_floats():
-    job, todo, sizes = job_of(["1"])
+    job, _todo, _sizes = job_of(["1"])
     asked = []
 
     def world(effect, body):
         asked.append(json.loads(body)["encoding_format"])
         return answered(effect, Reply(200, {}, b'{"data":[]}') if asked[-1] == "base64" else landed(body))
 
-    play(embed(job, todo, sizes, workers=1), world)
+    play(embed(job, workers=1), world)
     assert asked == ["base64", "float"]
 
 
 def test_a_batch_too_large_is_split_and_the_limit_is_learnt():
-    job, todo, sizes = job_of(numbers(256))
+    job, _todo, _sizes = job_of(numbers(256))
     refused = []
 
     def world(effect, body):
@@ -211,7 +212,7 @@ def test_a_batch_too_large_is_split_and_the_limit_is_learnt():
             return answered(effect, refusal(400, f"too many inputs: {count}"))
         return answered(effect, landed(body))
 
-    result = play(embed(job, todo, sizes, workers=4), world)
+    result = play(embed(job, workers=4), world)
     assert refused == [256, 128, 64]
     assert job.learned.max_inputs == 32
     assert result.embeddings[:, 0].tolist() == [float(one) for one in range(1, 257)]
@@ -221,7 +222,7 @@ def test_a_batch_too_large_is_split_and_the_limit_is_learnt():
     "bad", [{1}, {100}, {37}, {1, 2}, {50, 51}, {1, 64, 100}, set(range(1, 100)), set(range(3, 9))]
 )
 def test_the_culprits_are_named_and_everything_else_is_kept(bad: set[int]):
-    job, todo, sizes = job_of(numbers(100))
+    job, _todo, _sizes = job_of(numbers(100))
     sent = []
 
     def world(effect, body):
@@ -230,7 +231,7 @@ def test_the_culprits_are_named_and_everything_else_is_kept(bad: set[int]):
         return answered(effect, refusal(400, "bad input") if bad & set(map(int, inputs)) else landed(body))
 
     with pytest.raises(errors.InvalidRequestError) as caught:
-        play(embed(job, todo, sizes, workers=4), world)
+        play(embed(job, workers=4), world)
     partial = caught.value.partial
     assert {at + 1 for at in partial.positions_failed} == bad
     assert caught.value.positions == tuple(sorted(at - 1 for at in bad))
@@ -243,7 +244,7 @@ def test_the_culprits_are_named_and_everything_else_is_kept(bad: set[int]):
 
 
 def test_where_every_input_is_refused_the_request_is_at_fault_not_each_input():
-    job, todo, sizes = job_of(numbers(256))
+    job, _todo, _sizes = job_of(numbers(256))
     sent = []
 
     def world(effect, body):
@@ -251,27 +252,27 @@ def test_where_every_input_is_refused_the_request_is_at_fault_not_each_input():
         return answered(effect, refusal(400, "no such thing"))
 
     with pytest.raises(errors.InvalidRequestError) as caught:
-        play(embed(job, todo, sizes, workers=4), world)
+        play(embed(job, workers=4), world)
     assert len(caught.value.positions) == 256
     assert len(sent) < 16
 
 
 def test_a_different_error_while_isolating_ends_the_job():
-    job, todo, sizes = job_of(numbers(8))
+    job, _todo, _sizes = job_of(numbers(8))
 
     def world(effect, body):
         return answered(effect, refusal(400 if len(json.loads(body)["input"]) == 8 else 402))
 
     with pytest.raises(errors.InsufficientCreditsError):
-        play(embed(job, todo, sizes, workers=1), world)
+        play(embed(job, workers=1), world)
 
 
 def test_after_402_nothing_more_is_asked_for_and_what_landed_rides_on_the_error():
-    job, todo, sizes = job_of(numbers(4), batch_size=1)
+    job, _todo, _sizes = job_of(numbers(4), batch_size=1)
     answers = iter([landed, landed, lambda _: refusal(402)])
 
     with pytest.raises(errors.InsufficientCreditsError) as caught:
-        play(embed(job, todo, sizes, workers=1), lambda effect, body: answered(effect, next(answers)(body)))
+        play(embed(job, workers=1), lambda effect, body: answered(effect, next(answers)(body)))
     partial = caught.value.partial
     assert partial.positions_done == (0, 1)
     assert set(partial.positions_failed) == {2, 3}
@@ -282,27 +283,27 @@ def test_after_402_nothing_more_is_asked_for_and_what_landed_rides_on_the_error(
 
 
 def test_resume_pays_only_for_the_rest():
-    job, todo, sizes = job_of(["1", "2", "2", "3"], batch_size=1)
+    job, _todo, _sizes = job_of(["1", "2", "2", "3"], batch_size=1)
     answers = iter([landed, lambda _: refusal(401)])
     with pytest.raises(errors.AuthenticationError) as caught:
-        play(embed(job, todo, sizes, workers=1), lambda effect, body: answered(effect, next(answers)(body)))
+        play(embed(job, workers=1), lambda effect, body: answered(effect, next(answers)(body)))
     checked = Options(model=MODEL, api_key="secret-key")
     texts = ["1", "2", "2", "3"]
     lessons = first_lessons(checked, profile_for(MODEL))
-    job, todo, sizes = prepare(checked, lessons, texts, "document", resume=caught.value.partial)
+    job = prepare(checked, lessons, texts, "document", resume=caught.value.partial)
     sent = []
 
     def world(effect, body):
         sent.extend(json.loads(body)["input"])
         return answered(effect, landed(body))
 
-    result = play(embed(job, todo, sizes, workers=1), world)
+    result = play(embed(job, workers=1), world)
     assert sent == ["2", "3"]
     assert result.embeddings[:, 0].tolist() == [1.0, 2.0, 2.0, 3.0]
 
 
 def test_a_gateway_that_names_no_cost_cannot_keep_max_cost():
-    job, todo, sizes = job_of(["1", "2"], batch_size=1, max_cost=1.0)
+    job, _todo, _sizes = job_of(["1", "2"], batch_size=1, max_cost=1.0)
 
     def world(effect, body):
         body = landed(body)
@@ -311,27 +312,25 @@ def test_a_gateway_that_names_no_cost_cannot_keep_max_cost():
         return answered(effect, Reply(200, {}, json.dumps(raw).encode()))
 
     with pytest.raises(errors.BudgetExceededError, match="The answer named no cost") as caught:
-        play(embed(job, todo, sizes, workers=1), world)
+        play(embed(job, workers=1), world)
     assert caught.value.partial.positions_done == (0,)
 
 
 def test_a_mistake_of_ours_is_not_dressed_as_an_embedding_error():
-    job, todo, sizes = job_of(["1"])
+    job, _todo, _sizes = job_of(["1"])
 
     def world(effect, body):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        play(embed(job, todo, sizes, workers=1), world)
+        play(embed(job, workers=1), world)
 
 
 def test_another_width_than_before_is_broken():
-    job, todo, sizes = job_of(numbers(2), batch_size=1)
+    job, _todo, _sizes = job_of(numbers(2), batch_size=1)
     widths = iter([2, 3, 3])
     with pytest.raises(errors.ResponseError, match="have 3 dimensions, earlier ones had 2"):
-        play(
-            embed(job, todo, sizes, workers=1), lambda effect, body: answered(effect, landed(body, width=next(widths)))
-        )
+        play(embed(job, workers=1), lambda effect, body: answered(effect, landed(body, width=next(widths))))
 
 
 @pytest.mark.parametrize(
@@ -342,9 +341,9 @@ def test_another_width_than_before_is_broken():
     ],
 )
 def test_a_message_that_repeats_an_input_or_a_key_is_not_shown(message, shown):
-    job, todo, sizes = job_of(["a private sentence about nobody"])
+    job, _todo, _sizes = job_of(["a private sentence about nobody"])
     with pytest.raises(errors.InvalidRequestError) as caught:
-        play(embed(job, todo, sizes, workers=1), lambda effect, _: answered(effect, refusal(400, message)))
+        play(embed(job, workers=1), lambda effect, _: answered(effect, refusal(400, message)))
     assert "private" not in str(caught.value)
     assert "sk-or" not in str(caught.value)
     assert shown in str(caught.value)

@@ -30,7 +30,7 @@ from openrouter_embeddings.profiles import profile_for
         ({"normalize": "yes"}, "normalize takes True, False or None, not 'yes'."),
         ({"encoding_format": "int8"}, "encoding_format takes 'auto', 'base64', 'float', not 'int8'."),
         ({"on_empty": "skip"}, "on_empty takes 'error', 'zero', not 'skip'."),
-        ({"cache": "x.sqlite"}, "cache is not in this release yet. Leave it out."),
+        ({"cache": 3}, "cache must be a path or have get and put, not int."),
         ({"session_id": "x" * 257}, "session_id has 257 characters; the gateway takes 256."),
         ({"user": 3}, "user takes a string, not int."),
         ({"trace": ["x"]}, "trace takes a mapping with string keys, not list."),

@@ -15,8 +15,8 @@ FLOORS: list[tuple[str, ...]] = [
     # Each line may import the lines above it, and nothing from its own line unless NEIGHBOURS says so.
     ("errors", "usage", "_limits", "_profile_shape"),
     ("preferences", "_effects", "_parts", "results", "_profile_families"),
-    ("inputs", "_profile_data"),
-    ("profiles",),
+    ("inputs", "_profile_data", "_cache_file"),
+    ("profiles", "_sqlite_cache"),
     ("gateways", "cache"),
     ("_plan", "_wire", "options"),
     ("_retry",),  # reads what _wire found in an error body

@@ -1,6 +1,7 @@
 """Embeddings through OpenRouter, and gateways that speak its dialect: every answer checked, nothing paid lost."""
 
 from ._prepare import InputType
+from .cache import Cache, CacheWarning, MemoryCache, SqliteCache
 from .client import AsyncClient, Client
 from .errors import (
     APIError,
@@ -37,6 +38,8 @@ __all__ = [
     "AudioPart",
     "AuthenticationError",
     "BudgetExceededError",
+    "Cache",
+    "CacheWarning",
     "Client",
     "ClientOptions",
     "ConfigurationError",
@@ -54,6 +57,7 @@ __all__ = [
     "InsufficientCreditsError",
     "InvalidRequestError",
     "Marking",
+    "MemoryCache",
     "ModelInfo",
     "ModelNotFoundError",
     "Options",
@@ -65,6 +69,7 @@ __all__ = [
     "RateLimitError",
     "ResponseError",
     "ServerError",
+    "SqliteCache",
     "TextPart",
     "TimedOutError",
     "Usage",

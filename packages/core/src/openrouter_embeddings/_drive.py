@@ -13,9 +13,10 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from ._drive_cache import Store
 from ._drive_gate import Gate, Scope, TaskWaiter, ThreadWaiter
 from ._drive_http import Http
-from ._effects import Fetch, Flow, Gather, NotSent, Send, Sent, Sleep, Withheld
+from ._effects import Fetch, Flow, Gather, NotSent, Recall, Remember, Send, Sent, Sleep, Withheld
 from ._limits import Limits, Signal
 
 T = TypeVar("T")
@@ -25,9 +26,10 @@ _MOST_LISTING = 64 * 1024 * 1024
 class World:
     """What one client's flows act on: its gate and its connections. Shared by all threads, loops and colours."""
 
-    def __init__(self, *, limits: Limits, http: Http, url: str) -> None:
+    def __init__(self, *, limits: Limits, http: Http, url: str, store: Store) -> None:
         self.gate = Gate(limits)
         self.http = http
+        self.store = store
         self.url = url
         _worlds.add(self)
 
@@ -65,6 +67,11 @@ def drive(flow: Flow[T], world: World, scope: Scope | None = None) -> T:
                     answer = _send(effect, world, scope)
                 case Fetch(url, keyed):
                     answer = world.http.exchange(url, None, _MOST_LISTING, keyed=keyed)
+                case Recall(keys):
+                    answer = world.store.get(keys)
+                case Remember(items):
+                    world.store.put(items)
+                    answer = None
                 case Sleep(seconds):
                     answer = _pause(seconds, scope)
                 case Gather(flows):
@@ -153,6 +160,11 @@ async def adrive(flow: Flow[T], world: World, scope: Scope | None = None) -> T:
                     answer = await _asend(effect, world, scope)
                 case Fetch(url, keyed):
                     answer = await world.http.aexchange(url, None, _MOST_LISTING, keyed=keyed)
+                # A disk may be slow: off the loop. A thread that stores goes on if its task is cancelled.
+                case Recall(keys):
+                    answer = await asyncio.to_thread(world.store.get, keys)
+                case Remember(items):
+                    answer = await asyncio.to_thread(world.store.put, items)
                 case Sleep(seconds):
                     answer = await _apause(seconds, scope)
                 case Gather(flows):

@@ -120,6 +120,20 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Recall:
+    """Look up what was paid for earlier. Answered by float32 bytes for each key that is known."""
+
+    keys: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Keep what has landed, at once. Answered by None, when it is on the disk or cannot be."""
+
+    items: Mapping[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Gather(Generic[T]):
     """Run flows side by side. Answered by their results and errors, in order.
 
@@ -129,7 +143,7 @@ class Gather(Generic[T]):
     flows: Sequence[Flow[T]]
 
 
-Effect: TypeAlias = Send[Any] | Fetch | Sleep | Gather[Any]
+Effect: TypeAlias = Send[Any] | Fetch | Sleep | Recall | Remember | Gather[Any]
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
@@ -143,6 +157,17 @@ def fetch(url: str, *, keyed: bool) -> Flow[Reply | Failure]:
     """Ask for a page."""
     answer: Reply | Failure = yield Fetch(url, keyed)
     return answer
+
+
+def recall(keys: Sequence[bytes]) -> Flow[Mapping[bytes, bytes]]:
+    """Ask the cache."""
+    known: Mapping[bytes, bytes] = yield Recall(keys)
+    return known
+
+
+def remember(items: Mapping[bytes, bytes]) -> Flow[None]:
+    """Ask the cache to keep."""
+    yield Remember(items)
 
 
 def sleep(seconds: float) -> Flow[bool]:

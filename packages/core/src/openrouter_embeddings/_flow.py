@@ -6,7 +6,7 @@ until it landed or resending cannot help; then it is split, its culprit isolated
 
 from __future__ import annotations
 
-from ._effects import Failure, Flow, NotSent, Reply, Send, Withheld, fetch, gather, send, sleep
+from ._effects import Failure, Flow, NotSent, Reply, Send, Withheld, fetch, gather, recall, remember, send, sleep
 from ._job import Job
 from ._limits import Pressure, Signal, back_off
 from ._plan import Batch, batches, halves
@@ -36,9 +36,14 @@ class Stopped(Exception):
     """The job was stopped by another of its flows."""
 
 
-def embed(job: Job, todo: list[int], sizes: list[int], *, workers: int) -> Flow[EmbeddingResult]:
-    """Embed the distinct inputs `todo`, whose estimated tokens are `sizes`; return the whole call's result."""
+def embed(job: Job, *, workers: int) -> Flow[EmbeddingResult]:
+    """Embed what the cache does not know, and return the whole call's result."""
     learned = job.learned
+    todo = job.missing()
+    if job.keys is not None:
+        job.take(todo, (yield from recall([job.keys[one] for one in todo])))
+        todo = job.missing()
+    sizes = [job.sizes[one] for one in todo]
     job.queue.extend(batches(sizes, todo, inputs=learned.max_inputs, tokens=learned.max_tokens))
     outcomes = yield from gather([work(job) for _ in range(min(workers, len(job.queue)))])
     cause = next((one for one in outcomes if isinstance(one, BaseException)), None)
@@ -147,6 +152,8 @@ def settle(job: Job, batch: Batch) -> Flow[Trouble | None]:
         attempts, patience = attempts + 1, patience - answer.waited
         verdict = answer.verdict
         if isinstance(verdict, Landed):
+            if job.keys is not None:
+                yield from remember(job.for_cache(batch, verdict))
             job.keep(batch, verdict)
             if job.ask.max_cost is not None and not verdict.priced:
                 raise job.error(_UNPRICED, batch.members, attempts=attempts)

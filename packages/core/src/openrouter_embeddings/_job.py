@@ -89,14 +89,18 @@ class Job:
     """One call under way. Flows of the same job may run in several threads: what they share is safe to append to."""
 
     def __init__(
-        self, ask: Ask, learned: Learned, items: Sequence[Any], firsts: Sequence[int], places: Sequence[int]
+        self, ask: Ask, learned: Learned, items: Sequence[Any], sizes: Sequence[int], places: Sequence[int]
     ) -> None:
         self.ask = ask
         self.learned = learned
         self.items = items
         """The distinct inputs: texts, or content in its wire form."""
-        self.firsts = firsts
+        self.sizes = sizes
+        """Their estimated tokens."""
         self.places = places
+        """For each of the caller's inputs, which of the distinct ones it is."""
+        self.keys: Sequence[bytes] | None = None
+        """Their names in the cache, if there is one."""
         self.blank = [at for at, item in enumerate(items) if item == ""]
         """Empty texts, where they are allowed: never sent."""
         self.queue: deque[Batch] = deque()
@@ -131,6 +135,25 @@ class Job:
         if landed.model:
             self._models.append(landed.model)
         self.place(batch.members, landed.rows)
+
+    def take(self, members: Sequence[int], known: Mapping[bytes, bytes]) -> None:
+        """Put what an earlier call paid for into its places. What has another width than expected is not taken."""
+        assert self.keys is not None
+        found = [(one, known[key]) for one in members if (key := self.keys[one]) in known]
+        if not found:
+            return
+        width = self.ask.dimensions or self.learned.dimensions or len(found[0][1]) // 4
+        found = [(one, row) for one, row in found if len(row) == 4 * width > 0]
+        if not found:
+            return
+        self._spent.append(Usage(cached=len(found)))
+        flat = np.frombuffer(b"".join(row for _, row in found), "<f4").astype(np.float32, copy=False)
+        self.place([one for one, _ in found], flat.reshape(len(found), width))
+
+    def for_cache(self, batch: Batch, landed: Landed) -> dict[bytes, bytes]:
+        """Return a landed batch as the cache keeps it: as it was received."""
+        assert self.keys is not None
+        return {self.keys[one]: row.tobytes() for one, row in zip(batch.members, landed.rows, strict=True)}
 
     def place(self, members: Sequence[int], rows: Matrix) -> None:
         """Write rows into the one array of the call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias, cast
 
@@ -11,6 +12,7 @@ from pydantic_core import to_json
 from ._job import Ask, Job, Learned
 from ._plan import MOST_INPUTS, SAFE_INPUTS, SAFE_TOKENS, estimated_tokens, unique
 from ._wire import merged
+from .cache import Keyer
 from .errors import ConfigurationError, InputError
 from .inputs import Content, Input, TextPart, check_inputs, wire_inputs
 from .options import Options
@@ -82,8 +84,8 @@ def prepare(
     *,
     resume: Partial | None = None,
     on_progress: Progress | None = None,
-) -> tuple[Job, list[int], list[int]]:
-    """Return the job, the distinct inputs left to send, and their estimated tokens.
+) -> Job:
+    """Return the job: what to embed, how it is marked and asked for, and what is already known of it.
 
     Raises:
         InputError: An input cannot be embedded.
@@ -111,11 +113,12 @@ def prepare(
         extra = estimated_tokens(marks.prefix) - 1
         sizes = [estimated_tokens(text) + extra for text in items]
     ask = _ask(options, profile, marks, side, on_progress=on_progress, multimodal=multimodal)
-    job = Job(ask, learned, items, firsts, places)
+    job = Job(ask, learned, items, sizes, places)
+    if options.cache is not None:
+        job.keys = _cache_keys(options, marks, job)
     if resume is not None:
         _resume(job, resume)
-    todo = job.missing()
-    return job, todo, sizes if len(todo) == len(sizes) else [sizes[one] for one in todo]
+    return job
 
 
 def _ask(
@@ -154,6 +157,27 @@ def _normalizes(options: Options, profile: Profile) -> bool:
     cut = options.dimensions is not None and profile.selectable is not None
     cut = cut and options.dimensions != profile.native_dimensions
     return profile.renormalize or (cut and profile.normalized is not False)
+
+
+_CHANGES_WEIGHTS = ("order", "only", "ignore", "allow_fallbacks", "quantizations")
+"""Preferences by which another copy of the weights may answer. The others say who may not, at what price, how fast."""
+
+
+def _cache_keys(options: Options, marks: Marking, job: Job) -> list[bytes]:
+    """Return each distinct input's name in the cache: a hash of everything that changes its numbers, nothing else."""
+    provider: Mapping[str, Any] = options.provider or {}
+    routing = {name: provider[name] for name in _CHANGES_WEIGHTS if name in provider}
+    facts = [
+        options.address(),
+        wire_model_id(options.model),
+        options.dimensions,
+        marks.input_type,
+        json.dumps(routing, sort_keys=True) if routing else None,
+        json.dumps(options.extra_body, sort_keys=True, default=str) if options.extra_body else None,
+    ]
+    keyer = Keyer(facts, secret=getattr(options.cache, "secret", None))
+    prefix = job.ask.prefix
+    return [keyer.key((prefix + one).encode() if isinstance(one, str) else to_json(one)) for one in job.items]
 
 
 def _check_multimodal(options: Options, profile: Profile, given: list[Input]) -> None:

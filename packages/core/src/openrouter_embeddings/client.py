@@ -8,12 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn, Self, TypeVar, Unpack
 
 from ._drive import World, adrive, drive
+from ._drive_cache import Store
 from ._drive_http import Http
 from ._flow import embed as embed_flow
 from ._flow import list_models as list_models_flow
 from ._job import Job, Learned
 from ._limits import Limits
 from ._prepare import InputType, Progress, first_lessons, prepare
+from .cache import open_cache
 from .errors import ConfigurationError
 from .gateways import Gateway, ModelInfo
 from .inputs import Input
@@ -66,7 +68,7 @@ class _Shared:
             http_client=options.http_client,
             async_http_client=options.async_http_client,
         )
-        return World(limits=limits, http=http, url=gateway.embeddings_url)
+        return World(limits=limits, http=http, url=gateway.embeddings_url, store=Store(open_cache(options.cache)))
 
     def _headers(self, keyed: bool) -> Mapping[str, str]:
         """Return the headers of one request. The key is read for each, and kept in none."""
@@ -139,7 +141,7 @@ class _Client:
 
     def _prepare(
         self, inputs: Iterable[Input], side: InputType, resume: Partial | None, on_progress: Progress | None
-    ) -> tuple[Job, list[int], list[int]]:
+    ) -> Job:
         shared = self._shared
         return prepare(shared.options, shared.learned, inputs, side, resume=resume, on_progress=on_progress)
 
@@ -212,13 +214,13 @@ class Client(_Client):
             InputError: An input is empty or of a wrong type. Raised before any request.
             EmbeddingError: A batch failed for good; what landed is in `.partial`.
         """
-        job, todo, sizes = self._prepare(inputs, input_type, resume, on_progress)
-        if not todo:
+        job = self._prepare(inputs, input_type, resume, on_progress)
+        if not job.missing():
             return job.result()
         shared = self._shared
         shared.options.key()  # only now must there be one
         try:
-            return drive(embed_flow(job, todo, sizes, workers=shared.options.max_concurrency), shared.world())
+            return drive(embed_flow(job, workers=shared.options.max_concurrency), shared.world())
         finally:
             shared.add(job.usage())
 
@@ -276,13 +278,13 @@ class AsyncClient(_Client):
         on_progress: Progress | None = None,
     ) -> EmbeddingResult:
         """Return one embedding per input, in input order. See `Client.embed`."""
-        job, todo, sizes = self._prepare(inputs, input_type, resume, on_progress)
-        if not todo:
+        job = self._prepare(inputs, input_type, resume, on_progress)
+        if not job.missing():
             return job.result()
         shared = self._shared
         shared.options.key()  # only now must there be one
         try:
-            return await adrive(embed_flow(job, todo, sizes, workers=shared.options.max_concurrency), shared.world())
+            return await adrive(embed_flow(job, workers=shared.options.max_concurrency), shared.world())
         finally:
             shared.add(job.usage())
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from pydantic import SecretStr
 
+from .cache import Cache, open_cache
 from .errors import ConfigurationError
 from .gateways import Gateway, check_base_url, gateway_named
 from .preferences import ProviderPreferences, validate_preferences
@@ -45,7 +46,7 @@ class ClientOptions(TypedDict, total=False):
     timeout: float
     max_retries: int
     retry_timeout: float
-    cache: Any
+    cache: Cache | str | os.PathLike[str] | None
     max_cost: float | None
     on_empty: Literal["error", "zero"]
     on_too_long: Literal["error"]
@@ -84,7 +85,7 @@ class Options:
         timeout: Seconds for one whole exchange.
         max_retries: Most further attempts where the answer is not a plain "wait".
         retry_timeout: Seconds a batch may spend waiting in all.
-        cache: Not in this release.
+        cache: A `Cache`, or a path to a SQLite file: what is in it is not paid for again.
         max_cost: USD; no request starts that would pass it.
         on_empty: `"error"`, or `"zero"`: an empty text is not sent and gets a zero embedding.
         on_too_long: `"error"`.
@@ -118,7 +119,7 @@ class Options:
     timeout: float = 60.0
     max_retries: int = 5
     retry_timeout: float = 300.0
-    cache: Any = None
+    cache: Cache | str | os.PathLike[str] | None = None
     max_cost: float | None = None
     on_empty: Literal["error", "zero"] = "error"
     on_too_long: Literal["error"] = "error"
@@ -162,8 +163,7 @@ class Options:
         _one_of("encoding_format", self.encoding_format, ("auto", "base64", "float"))
         _one_of("on_empty", self.on_empty, ("error", "zero"))
         _one_of("on_too_long", self.on_too_long, ("error",))
-        if self.cache is not None:
-            raise ConfigurationError("cache is not in this release yet. Leave it out.")
+        self._set("cache", open_cache(self.cache))
         if self.session_id is not None and len(self.session_id) > 256:
             raise ConfigurationError(f"session_id has {len(self.session_id)} characters; the gateway takes 256.")
         for name in ("trace", "extra_body"):

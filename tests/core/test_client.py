@@ -190,6 +190,12 @@ def test_content_of_several_kinds_gives_one_embedding_each(make, embeddings_gate
         make(gateway="infron").embed([content], input_type="document")
 
 
+def test_an_empty_text_beside_content_becomes_zeros_too(make):
+    client = make("nvidia/llama-nemotron-embed-vl-1b-v2:free", on_empty="zero")
+    rows = client.embed(["", Content.of("a", ImagePart(PIXEL)), "b"], input_type="document").embeddings
+    assert rows.any(axis=1).tolist() == [False, True, True]
+
+
 def test_a_text_too_long_for_the_model_is_named_and_the_others_are_kept(make):
     long = "word " * 3000
     with pytest.raises(InputTooLongError) as caught:

@@ -13,6 +13,7 @@ from openrouter_embeddings import (
     CacheWarning,
     Client,
     ConfigurationError,
+    ConnectionFailedError,
     InsufficientCreditsError,
     MemoryCache,
     ServerError,
@@ -213,3 +214,15 @@ def test_an_error_keeps_what_landed_in_the_cache_too(make, embeddings_gateway):
     assert caught.value.partial.positions_done == (0, 1)
     embeddings_gateway.reset()
     assert make().embed_documents(texts(2)).usage.requests == 0
+
+
+def test_a_client_stays_with_the_address_it_began_with(embeddings_gateway, monkeypatch):
+    cache = MemoryCache()
+    monkeypatch.setenv("OPENROUTER_API_BASE", embeddings_gateway.base_url)
+    client = Client(MODEL, api_key="sk-test-key", cache=cache)
+    client.embed_query("x")
+    monkeypatch.setenv("OPENROUTER_API_BASE", "http://127.0.0.1:9/v1")
+    client.embed_query("y")
+    other = Client(MODEL, api_key="sk-test-key", cache=cache, max_retries=0)
+    with pytest.raises(ConnectionFailedError):  # what one address answered is nothing that another has said
+        other.embed_query("y")

@@ -119,7 +119,8 @@ def isolate(job: Job, suspects: Batch, trouble: Trouble) -> Flow[None]:
             raise job.error(found, rest.members, attempts=1)
         if not spared_any and not job.landed_any and not (yield from _any_lands_alone(job, rest)):
             raise job.error(found, suspects.members, attempts=1)
-        suspects, trouble = Batch([one for one in rest.members if one in set(job.missing())], rest.tokens), found
+        missing = set(job.missing())
+        suspects, trouble = Batch([one for one in rest.members if one in missing], rest.tokens), found
         if not len(suspects):
             return
 

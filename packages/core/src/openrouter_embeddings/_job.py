@@ -259,7 +259,7 @@ class Job:
         named = type(error)(message)
         named.__dict__.update(error.__dict__)
         named.partial = partial
-        if self.failures.values() and error in self.failures.values():
+        if any(error is one for one in self.failures.values()):
             named.positions = tuple(self.positions(list(self.failures)))
         return named
 

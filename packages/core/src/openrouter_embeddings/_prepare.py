@@ -84,6 +84,7 @@ def prepare(
     *,
     resume: Partial | None = None,
     on_progress: Progress | None = None,
+    address: Callable[[], str] | None = None,
 ) -> Job:
     """Return the job: what to embed, how it is marked and asked for, and what is already known of it.
 
@@ -105,7 +106,7 @@ def prepare(
         firsts, places = unique([one if isinstance(one, str) else to_json(one.to_wire()) for one in given])
         distinct = [given[at] for at in firsts]
         sizes = [_size(one) for one in distinct]
-        items = wire_inputs([marks.prefix + one if isinstance(one, str) else one for one in distinct])
+        items = _wired(distinct, marks.prefix)
     else:
         texts = cast("list[str]", given)
         firsts, places = unique(texts)
@@ -115,7 +116,7 @@ def prepare(
     ask = _ask(options, profile, marks, side, on_progress=on_progress, multimodal=multimodal)
     job = Job(ask, learned, items, sizes, places)
     if options.cache is not None:
-        job.keys = _cache_keys(options, marks, job)
+        job.keys = _cache_keys(options, marks, job, address=(address or options.address)())
     if resume is not None:
         _resume(job, resume)
     return job
@@ -163,12 +164,12 @@ _CHANGES_WEIGHTS = ("order", "only", "ignore", "allow_fallbacks", "quantizations
 """Preferences by which another copy of the weights may answer. The others say who may not, at what price, how fast."""
 
 
-def _cache_keys(options: Options, marks: Marking, job: Job) -> list[bytes]:
+def _cache_keys(options: Options, marks: Marking, job: Job, *, address: str) -> list[bytes]:
     """Return each distinct input's name in the cache: a hash of everything that changes its numbers, nothing else."""
     provider: Mapping[str, Any] = options.provider or {}
     routing = {name: provider[name] for name in _CHANGES_WEIGHTS if name in provider}
     facts = [
-        options.address(),
+        address,
         wire_model_id(options.model),
         options.dimensions,
         marks.input_type,
@@ -178,6 +179,12 @@ def _cache_keys(options: Options, marks: Marking, job: Job) -> list[bytes]:
     keyer = Keyer(facts, secret=getattr(options.cache, "secret", None))
     prefix = job.ask.prefix
     return [keyer.key((prefix + one).encode() if isinstance(one, str) else to_json(one)) for one in job.items]
+
+
+def _wired(distinct: list[Input], prefix: str) -> list[Any]:
+    """Return the inputs as they go over the wire, texts marked; an empty text, which is never sent, stays as it is."""
+    sent = iter(wire_inputs([prefix + one if isinstance(one, str) else one for one in distinct if one != ""]))
+    return ["" if one == "" else next(sent) for one in distinct]
 
 
 def _check_multimodal(options: Options, profile: Profile, given: list[Input]) -> None:

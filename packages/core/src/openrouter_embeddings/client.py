@@ -38,12 +38,19 @@ class _Shared:
         self.profile = profile_for(options.model)
         self._lock = threading.Lock()
         self._usage = Usage()
+        self._address: str | None = None
         self.built: World | None = None
         self.learned = first_lessons(options, self.profile)
 
+    def address(self) -> str:
+        """Return the base URL, settled at first use: what is cached under it must be what it answered."""
+        if self._address is None:
+            self._address = self.options.address()
+        return self._address
+
     def gateway(self) -> Gateway:
-        """Return the gateway at the address that holds now."""
-        address = self.options.address()
+        """Return the gateway at the address that is used."""
+        address = self.address()
         service = self.options.service
         return service if address == service.base_url else service.at(address)
 
@@ -143,7 +150,15 @@ class _Client:
         self, inputs: Iterable[Input], side: InputType, resume: Partial | None, on_progress: Progress | None
     ) -> Job:
         shared = self._shared
-        return prepare(shared.options, shared.learned, inputs, side, resume=resume, on_progress=on_progress)
+        return prepare(
+            shared.options,
+            shared.learned,
+            inputs,
+            side,
+            resume=resume,
+            on_progress=on_progress,
+            address=shared.address,
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model={self.model!r}, gateway={self._shared.options.service.name!r})"

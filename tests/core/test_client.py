@@ -140,6 +140,7 @@ def test_every_option_arrives(make, embeddings_gateway):
         app_title="Café",
         app_categories=["a", "b"],
         extra_headers={"X-Mine": "1"},
+        server_cache=600,
         extra_body={"provider": {"zdr": True}},
     ).embed_query("x")
     got = embeddings_gateway.embedding_requests()[-1]
@@ -151,6 +152,7 @@ def test_every_option_arrives(make, embeddings_gateway):
     }
     assert (got.body["user"], got.body["trace"]) == ("u-1", {"trace_id": "t-1"})
     assert got.headers["x-session-id"] == "s-1"
+    assert (got.headers["x-openrouter-cache"], got.headers["x-openrouter-cache-ttl"]) == ("true", "600")
     assert got.headers["http-referer"] == "https://example.com"
     assert got.headers["x-openrouter-categories"] == "a,b"
     assert got.headers["x-mine"] == "1"

@@ -107,6 +107,58 @@ def test_waiting_is_taken_off_the_patience():
     )
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [Failure(Broke.CUT), Failure(Broke.TIMED_OUT), refusal(500), refusal(502)],
+    ids=["cut", "late", "500", "502"],
+)
+@pytest.mark.parametrize("max_replays", [0, 1, 3])
+def test_what_may_have_been_billed_is_sent_again_as_often_as_allowed(fault, max_replays):
+    job, todo, _ = job_of(["1"], max_replays=max_replays)
+    with pytest.raises(errors.EmbeddingError):
+        play(settle(job, Batch(todo, 1)), lambda effect, body: answered(effect, fault))
+    usage = job.usage()
+    assert (usage.requests, usage.retries, usage.replays) == (max_replays + 1, max_replays, max_replays)
+
+
+def test_a_retry_of_what_was_surely_not_billed_is_no_replay():
+    job, todo, _ = job_of(["1"])
+    answers = iter([refusal(503, **{"retry-after": "1"}), None])
+
+    def world(effect, body):
+        return answered(effect, next(answers) or landed(body))
+
+    assert play(settle(job, Batch(todo, 1)), world) is None
+    assert (job.usage().retries, job.usage().replays) == (1, 0)
+
+
+def test_what_the_gateway_answers_from_its_own_cache_is_counted_and_says_nothing_about_prices():
+    job, todo, _ = job_of(["1"], max_cost=1.0)
+    flow = settle(job, Batch(todo, 1))
+    effect = next(flow)
+    free = json.loads(landed(effect.build()).body) | {"usage": {"prompt_tokens": 0, "total_tokens": 0}}
+    verdict, signal = effect.read(Reply(200, {"x-openrouter-cache-status": "HIT"}, json.dumps(free).encode()))
+    assert signal.cost is None
+    with pytest.raises(StopIteration):
+        flow.send(Sent(verdict, 0.0, True, 0.5))
+    assert (job.usage().server_cached, job.usage().cost) == (1, 0.0)
+
+
+def test_a_wider_answer_is_cut_and_scaled_only_where_the_user_and_the_family_allow_it():
+    def answer(**options):
+        job, todo, _ = job_of(["3"], dimensions=1024, **options)
+        played = play(settle(job, Batch(todo, 1)), lambda effect, body: answered(effect, landed(body, width=1536)))
+        return job, played
+
+    job, _ = answer(dimensions_fallback=True)
+    row = job.result().embeddings[0]
+    assert row.shape == (1024,)
+    assert np.linalg.norm(row) == pytest.approx(1.0, rel=1e-6)
+    assert row[0] == pytest.approx(3 * row[1], rel=1e-6)
+    with pytest.raises(errors.ResponseError, match=r"1536 dimensions where 1024 were asked for.*dimensions_fallback"):
+        answer()
+
+
 @pytest.mark.parametrize("fault", [Failure(Broke.CUT), Failure(Broke.TIMED_OUT), refusal(500), refusal(502)])
 def test_what_may_have_been_billed_is_sent_twice_at_most(fault):
     job, todo, _ = job_of(["1"])

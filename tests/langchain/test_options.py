@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import httpx
@@ -48,16 +48,17 @@ def test_the_fields_are_the_cores_options_with_the_cores_defaults():
 
 def test_every_option_reaches_the_core():
     given: dict[str, Any] = {
-        "model": MODEL, "api_key": KEY, "gateway": INFRON, "base_url": "https://eu.example.test/api/v1",
+        "model": MODEL, "api_key": KEY, "gateway": replace(INFRON, caches_answers=True), "base_url": "https://eu.example.test/api/v1",
         "dimensions": 64, "provider": ProviderPreferences(order=["deepinfra"], data_collection="deny"),
         "user": "u-1", "session_id": "s-1", "trace": {"trace_id": "t-1"}, "query_input_type": "q",
         "document_input_type": "d", "query_prefix": "q: ", "document_prefix": "d: ", "encoding_format": "float",
         "normalize": True, "batch_size": 7, "batch_tokens": 900, "max_concurrency": 3, "timeout": 5, "max_retries": 2,
-        "retry_timeout": 9.5, "max_cost": 0.25, "app_url": "https://app.example.test", "app_title": "App",
+        "max_replays": 0, "server_cache": 60, "on_too_long": "average", "on_empty": "zero", "dimensions_fallback": True,
+        "coalesce_queries": True, "retry_timeout": 9.5, "max_cost": 0.25, "app_url": "https://app.example.test", "app_title": "App",
         "app_categories": ["cli-agent"], "extra_headers": {"x-a": "b"}, "extra_body": {"new": {"field": 1}},
         "http_client": httpx.Client(), "async_http_client": httpx.AsyncClient(),
     }  # fmt: skip
-    assert given.keys() == {option.name for option in fields(Options)} - {"cache", "on_empty", "on_too_long"}
+    assert given.keys() == {option.name for option in fields(Options)} - {"cache"}
     model = OpenRouterEmbeddings(**given)
     reached = model._client.options
     assert reached.api_key.get_secret_value() == KEY

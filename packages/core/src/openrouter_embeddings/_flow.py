@@ -16,8 +16,6 @@ from .errors import BudgetExceededError, EmbeddingError, RateLimitError
 from .gateways import Gateway, ModelInfo, parse_models
 from .results import EmbeddingResult
 
-REPLAYS = 1
-"""How often a request that may have been billed is sent again."""
 _LISTING_ATTEMPTS = 3
 _LEAST_BODY = 64 * 1024 * 1024
 _BYTES_PER_NUMBER = 25
@@ -149,7 +147,7 @@ def settle(job: Job, batch: Batch) -> Flow[Trouble | None]:
             if answer.why is Withheld.UNWANTED:
                 return Trouble(EmbeddingError, "Too many inputs", "", Remedy.SPLIT)
             raise _withheld(job, batch, answer, last, attempts)
-        job.count_request(retry=attempts > 0)
+        job.count_request(retry=attempts > 0, replay=last is not None and last.remedy is Remedy.REPLAY)
         attempts, patience = attempts + 1, patience - answer.waited
         verdict = answer.verdict
         if isinstance(verdict, Landed):
@@ -168,7 +166,7 @@ def settle(job: Job, batch: Batch) -> Flow[Trouble | None]:
         told = verdict.remedy is Remedy.WAIT and (verdict.retry_after is not None or verdict.kind is RateLimitError)
         retries += not told
         replays += verdict.remedy is Remedy.REPLAY
-        spent = replays > REPLAYS or retries > job.ask.max_retries or not (told or answer.may_replay)
+        spent = replays > job.ask.max_replays or retries > job.ask.max_retries or not (told or answer.may_replay)
         if spent or (verdict.retry_after or 0.0) > patience:
             raise job.error(verdict, batch.members, attempts=attempts)
         if verdict.remedy is not Remedy.WAIT:  # the gate does not hold this one back: pause by ourselves
@@ -211,7 +209,8 @@ def _request(job: Job, batch: Batch, patience: float) -> Send[Landed | Trouble]:
     def read(answer: Reply | Failure) -> tuple[Landed | Trouble, Signal]:
         verdict = _read(job, batch, answer, base64=asked[0] == "base64")
         if isinstance(verdict, Landed):
-            return verdict, Signal(Pressure.LANDED, cost=verdict.usage.cost if verdict.priced else None)
+            costs = verdict.priced and not verdict.usage.server_cached  # what was free says nothing about prices
+            return verdict, Signal(Pressure.LANDED, cost=verdict.usage.cost if costs else None)
         return verdict, Signal(verdict.pressure, retry_after=verdict.retry_after)
 
     width = ask.dimensions or learned.dimensions or _WIDEST
@@ -229,7 +228,15 @@ def _read(job: Job, batch: Batch, answer: Reply | Failure, *, base64: bool) -> L
     if answer.status == 200:
         try:
             landed = read_answer(answer, len(batch), cost_at_top=ask.cost_at_top)
-            check_width(landed.rows.shape[1], asked=ask.dimensions, learned=job.learned.dimensions, model=ask.model)
+            if ask.cuttable and ask.cuts and ask.dimensions is not None:
+                landed = landed.cut(ask.dimensions)
+            check_width(
+                landed.rows.shape[1],
+                asked=ask.dimensions,
+                learned=job.learned.dimensions,
+                model=ask.model,
+                cuttable=ask.cuttable,
+            )
         except Broken as how:
             broken = how
         else:

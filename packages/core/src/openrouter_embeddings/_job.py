@@ -62,8 +62,13 @@ class Ask:
         hints: Errors that mean something else than their status says, at this gateway.
         patience: Seconds that a batch may spend waiting.
         max_retries: Most attempts after the first where the answer is not a plain "wait".
+        max_replays: Most further attempts after one that may have been billed.
         timeout: Seconds of one attempt, for messages.
         normalize: Whether to scale each embedding to unit length.
+        cuttable: Whether the first `dimensions` numbers of a wider embedding are an embedding by themselves.
+        cuts: Whether wider ones may be cut to these.
+        on_too_long: What becomes of a text that is too long: `"error"`, `"truncate"` or `"average"`.
+        max_tokens: Most tokens of one input, where the profile knows, or None.
         max_cost: USD that the client may spend, or None.
         on_progress: Told how many of how many inputs are done, whenever a batch lands.
     """
@@ -79,8 +84,13 @@ class Ask:
     hints: Sequence[ErrorHint]
     patience: float
     max_retries: int
+    max_replays: int
     timeout: float
     normalize: bool
+    cuttable: bool = False
+    cuts: bool = False
+    on_too_long: str = "error"
+    max_tokens: int | None = None
     max_cost: float | None = None
     on_progress: Callable[[int, int], None] | None = None
 
@@ -119,9 +129,9 @@ class Job:
             return [self.items[one] for one in batch.members]
         return [prefix + item if isinstance(item, str) else item for item in map(self.items.__getitem__, batch.members)]
 
-    def count_request(self, *, retry: bool) -> None:
+    def count_request(self, *, retry: bool, replay: bool) -> None:
         """Count a request that left."""
-        self._spent.append(Usage(requests=1, retries=int(retry)))
+        self._spent.append(Usage(requests=1, retries=int(retry), replays=int(replay)))
 
     def keep(self, batch: Batch, landed: Landed) -> None:
         """Put landed rows into their places, at once: whatever fails later, they are kept."""

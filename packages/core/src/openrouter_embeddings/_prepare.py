@@ -144,8 +144,13 @@ def _ask(
         hints=options.service.error_hints,
         patience=min(options.retry_timeout, QUERY_PATIENCE) if query else options.retry_timeout,
         max_retries=min(options.max_retries, QUERY_RETRIES) if query else options.max_retries,
+        max_replays=options.max_replays,
         timeout=options.timeout,
         normalize=_normalizes(options, profile),
+        cuttable=_selectable(profile, options.dimensions),
+        cuts=options.dimensions_fallback,
+        on_too_long=options.on_too_long,
+        max_tokens=profile.max_tokens,
         max_cost=options.max_cost,
         on_progress=on_progress,
     )
@@ -158,6 +163,14 @@ def _normalizes(options: Options, profile: Profile) -> bool:
     cut = options.dimensions is not None and profile.selectable is not None
     cut = cut and options.dimensions != profile.native_dimensions
     return profile.renormalize or (cut and profile.normalized is not False)
+
+
+def _selectable(profile: Profile, dimensions: int | None) -> bool:
+    """Say whether the family was trained so that its first `dimensions` numbers are an embedding by themselves."""
+    allowed = profile.selectable
+    if dimensions is None or allowed is None:
+        return False
+    return dimensions in allowed if isinstance(allowed, frozenset) else allowed[0] <= dimensions <= allowed[1]
 
 
 _CHANGES_WEIGHTS = ("order", "only", "ignore", "allow_fallbacks", "quantizations")

@@ -8,7 +8,7 @@ one width. Nothing of an answer that fails one check is used.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -58,6 +58,12 @@ class Landed:
     model: str | None
     provider: str | None
     generation_id: str | None
+
+    def cut(self, width: int) -> Landed:
+        """Return the first `width` numbers of each embedding, where there are more."""
+        if self.rows.shape[1] <= width:
+            return self
+        return replace(self, rows=np.ascontiguousarray(self.rows[:, :width]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +187,8 @@ def read_answer(reply: Reply, count: int, *, cost_at_top: bool = False) -> Lande
         raise Broken(f"the answer held {len(answer.data)} embeddings for {count} inputs")
     rows = _matrix(_in_order(answer.data))
     usage, priced = _read_usage(answer, cost_at_top=cost_at_top)
+    if reply.headers.get("x-openrouter-cache-status", "").upper() == "HIT":
+        usage, priced = usage + Usage(server_cached=1), True
     return Landed(
         rows=rows,
         usage=usage,
@@ -260,9 +268,12 @@ def _amount(value: object) -> float | None:
     return number if 0.0 <= number < float("inf") else None
 
 
-def check_width(width: int, *, asked: int | None, learned: int | None, model: str) -> None:
+def check_width(width: int, *, asked: int | None, learned: int | None, model: str, cuttable: bool = False) -> None:
     """Raise `Broken` where an answer's width is not the one asked for, or not that of earlier answers."""
     if asked is not None and width != asked:
-        raise Broken(f"the answer's embeddings have {width} dimensions where {asked} were asked for (model {model!r})")
+        hint = "; dimensions_fallback=True cuts them" if cuttable and width > asked else ""
+        raise Broken(
+            f"the answer's embeddings have {width} dimensions where {asked} were asked for (model {model!r}{hint})"
+        )
     if asked is None and learned is not None and width != learned:
         raise Broken(f"the answer's embeddings have {width} dimensions, earlier ones had {learned} (model {model!r})")

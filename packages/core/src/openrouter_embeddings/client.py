@@ -91,6 +91,8 @@ class _Shared:
             "x-openrouter-title": options.app_title,
             "x-openrouter-categories": ",".join(options.app_categories or ()) or None,
             "x-session-id": options.session_id,
+            "x-openrouter-cache": "true" if options.server_cache else None,
+            "x-openrouter-cache-ttl": str(options.server_cache) if options.server_cache else None,
         }
         known = {name: value for name, value in headers.items() if value is not None}
         return known | {name.lower(): value for name, value in (options.extra_headers or {}).items()}

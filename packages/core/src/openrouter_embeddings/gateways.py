@@ -102,6 +102,8 @@ class Gateway:
     """Whether the headers that name an app are documented."""
     multimodal: bool = True
     """Whether `input` may hold more than texts."""
+    caches_answers: bool = True
+    """Whether it keeps answers for a while, and does not charge for those."""
     cost_location: Literal["usage", "top"] = "usage"
     """Whether the cost is inside `usage` or beside it."""
     error_hints: tuple[ErrorHint, ...] = ()
@@ -157,6 +159,7 @@ INFRON = Gateway(
     input_types=None,
     sends_attribution=False,
     multimodal=False,
+    caches_answers=False,
     cost_location="top",
     error_hints=(
         ErrorHint(403, "credit", "insufficient_credits"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ApiKey: TypeAlias = str | SecretStr | Callable[[], str]
 EncodingFormat: TypeAlias = Literal["auto", "base64", "float"]
+_LONGEST_SERVER_CACHE = 86_400
 
 
 class ClientOptions(TypedDict, total=False):
@@ -45,11 +46,15 @@ class ClientOptions(TypedDict, total=False):
     max_concurrency: int
     timeout: float
     max_retries: int
+    max_replays: int
     retry_timeout: float
     cache: Cache | str | os.PathLike[str] | None
+    server_cache: int | None
     max_cost: float | None
     on_empty: Literal["error", "zero"]
-    on_too_long: Literal["error"]
+    on_too_long: Literal["error", "truncate", "average"]
+    dimensions_fallback: bool
+    coalesce_queries: bool
     app_url: str | None
     app_title: str | None
     app_categories: Sequence[str] | None
@@ -84,11 +89,19 @@ class Options:
         max_concurrency: Most requests in flight, over all threads, tasks and loops.
         timeout: Seconds for one whole exchange.
         max_retries: Most further attempts where the answer is not a plain "wait".
+        max_replays: How often a request that may have been billed (no answer in time, a cut one, 500, 502) is sent
+            again; 0 leaves the decision to you.
         retry_timeout: Seconds a batch may spend waiting in all.
         cache: A `Cache`, or a path to a SQLite file: what is in it is not paid for again.
+        server_cache: Seconds (1 to 86400) for which the gateway keeps its answers, so that a request sent again within
+            them is not charged again.
         max_cost: USD; no request starts that would pass it.
         on_empty: `"error"`, or `"zero"`: an empty text is not sent and gets a zero embedding.
-        on_too_long: `"error"`.
+        on_too_long: `"error"`; `"truncate"`: a text too long for the model is cut; `"average"`: it is embedded in pieces
+            and their embeddings are averaged by length. `result.shortened` names the positions.
+        dimensions_fallback: Where a provider ignores `dimensions`, cut its embeddings here and restore unit length, if
+            the model's family was trained for that.
+        coalesce_queries: Single queries made at the same time share requests, a few milliseconds later.
         app_url: Your app's address, for the gateway's rankings.
         app_title: Its name; Latin-1.
         app_categories: At most two, lower-case with hyphens.
@@ -118,11 +131,15 @@ class Options:
     max_concurrency: int = 16
     timeout: float = 60.0
     max_retries: int = 5
+    max_replays: int = 1
     retry_timeout: float = 300.0
     cache: Cache | str | os.PathLike[str] | None = None
+    server_cache: int | None = None
     max_cost: float | None = None
     on_empty: Literal["error", "zero"] = "error"
-    on_too_long: Literal["error"] = "error"
+    on_too_long: Literal["error", "truncate", "average"] = "error"
+    dimensions_fallback: bool = False
+    coalesce_queries: bool = False
     app_url: str | None = None
     app_title: str | None = None
     app_categories: Sequence[str] | None = None
@@ -154,6 +171,7 @@ class Options:
                 _whole(name, getattr(self, name), least=1)
         _whole("max_concurrency", self.max_concurrency, least=1)
         _whole("max_retries", self.max_retries, least=0)
+        _whole("max_replays", self.max_replays, least=0)
         _amount("timeout", self.timeout, above_zero=True)
         _amount("retry_timeout", self.retry_timeout)
         if self.max_cost is not None:
@@ -162,7 +180,10 @@ class Options:
             raise ConfigurationError(f"normalize takes True, False or None, not {self.normalize!r}.")
         _one_of("encoding_format", self.encoding_format, ("auto", "base64", "float"))
         _one_of("on_empty", self.on_empty, ("error", "zero"))
-        _one_of("on_too_long", self.on_too_long, ("error",))
+        _one_of("on_too_long", self.on_too_long, ("error", "truncate", "average"))
+        for name in ("dimensions_fallback", "coalesce_queries"):
+            _one_of(name, getattr(self, name), (True, False))
+        self._check_server_cache()
         self._set("cache", open_cache(self.cache))
         if self.session_id is not None and len(self.session_id) > 256:
             raise ConfigurationError(f"session_id has {len(self.session_id)} characters; the gateway takes 256.")
@@ -172,6 +193,17 @@ class Options:
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
+
+    def _check_server_cache(self) -> None:
+        if self.server_cache is None:
+            return
+        _whole("server_cache", self.server_cache, least=1)
+        if self.server_cache > _LONGEST_SERVER_CACHE:
+            raise ConfigurationError(
+                f"server_cache takes at most {_LONGEST_SERVER_CACHE} seconds, not {self.server_cache}."
+            )
+        if not self.service.caches_answers:
+            raise ConfigurationError(f"{self.service.name} keeps no answers. Leave server_cache out.")
 
     def _check_headers(self) -> None:
         _mapping("extra_headers", self.extra_headers)
@@ -297,7 +329,7 @@ def _amount(name: str, value: object, *, above_zero: bool = False) -> None:
         )
 
 
-def _one_of(name: str, value: object, allowed: Sequence[str]) -> None:
+def _one_of(name: str, value: object, allowed: Sequence[object]) -> None:
     if value not in allowed:
         choices = ", ".join(map(repr, allowed))
         raise ConfigurationError(f"{name} takes {choices}, not {value!r}.")

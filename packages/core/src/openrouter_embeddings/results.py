@@ -26,6 +26,7 @@ class EmbeddingResult:
         usage: What this call spent.
         providers: Who served it, each once, in order of first appearance, where the gateway says so.
         generation_ids: The gateway's id of every request that landed.
+        shortened: Positions of inputs too long for the model, which were cut or averaged as `on_too_long` says.
     """
 
     embeddings: Matrix
@@ -33,6 +34,7 @@ class EmbeddingResult:
     usage: Usage = field(default_factory=Usage)
     providers: tuple[str, ...] = ()
     generation_ids: tuple[str, ...] = ()
+    shortened: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of embeddings."""

@@ -16,7 +16,10 @@ class Usage:
         cost: USD, as the gateway reported it; 0.0 where it reports none.
         requests: HTTP requests that left this machine, refused ones and retries included.
         retries: How many of those requests were second or later attempts.
+        replays: How many of those retries followed an attempt that may have been billed.
+        server_cached: Requests that the gateway answered from its own cache, unpaid.
         cached: Inputs answered from the cache, unpaid.
+        shared: Inputs answered by an equal one that another call had in flight, unpaid.
         deduplicated: Inputs equal to another one of the same call, sent once.
     """
 
@@ -25,7 +28,10 @@ class Usage:
     cost: float = 0.0
     requests: int = 0
     retries: int = 0
+    replays: int = 0
+    server_cached: int = 0
     cached: int = 0
+    shared: int = 0
     deduplicated: int = 0
 
     def __add__(self, other: Usage) -> Usage:

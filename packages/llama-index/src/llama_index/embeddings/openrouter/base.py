@@ -68,6 +68,7 @@ class OpenRouterEmbedding(BaseEmbedding):
     normalize: bool | None = None
     on_empty: str | None = None
     on_too_long: str | None = None
+    dimensions_fallback: bool | None = None
     extra_body: Mapping[str, Any] | None = None
 
     # What does not.
@@ -81,9 +82,12 @@ class OpenRouterEmbedding(BaseEmbedding):
     max_concurrency: int | None = _unsaved()
     timeout: float | None = _unsaved()
     max_retries: int | None = _unsaved()
+    max_replays: int | None = _unsaved()
     retry_timeout: float | None = _unsaved()
     cache: Any = _unsaved()
+    server_cache: int | None = _unsaved()
     max_cost: float | None = _unsaved()
+    coalesce_queries: bool | None = _unsaved()
     app_url: str | None = _unsaved()
     app_title: str | None = _unsaved()
     app_categories: Sequence[str] | None = _unsaved()

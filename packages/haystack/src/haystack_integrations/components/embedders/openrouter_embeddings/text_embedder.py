@@ -54,11 +54,15 @@ class OpenRouterTextEmbedder(Embedder):
         max_concurrency: int | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
+        max_replays: int | None = None,
         retry_timeout: float | None = None,
         cache: str | None = None,
+        server_cache: int | None = None,
         max_cost: float | None = None,
         on_empty: str | None = None,
         on_too_long: str | None = None,
+        dimensions_fallback: bool | None = None,
+        coalesce_queries: bool | None = None,
         app_url: str | None = None,
         app_title: str | None = None,
         app_categories: Sequence[str] | None = None,
@@ -92,11 +96,16 @@ class OpenRouterTextEmbedder(Embedder):
         :param max_concurrency: Most requests in flight, over all threads and event loops that use this embedder.
         :param timeout: Seconds that one request may take.
         :param max_retries: Most retries of one request.
+        :param max_replays: How often a request that may have been billed is sent again.
         :param retry_timeout: Seconds that one batch may spend waiting for retries.
         :param cache: Path of a SQLite file that remembers embeddings.
+        :param server_cache: Seconds for which the gateway keeps its answers: a request sent again is not charged again.
         :param max_cost: USD that this embedder may spend; it stops before the request that would pass it.
         :param on_empty: What becomes of an empty text; by default it is an error before any request.
-        :param on_too_long: What becomes of a text that is too long for the model; by default it is an error.
+        :param on_too_long: What becomes of a text that is too long for the model: `"error"`, `"truncate"` or
+            `"average"`.
+        :param dimensions_fallback: Whether to cut here what a provider sends wider than asked for.
+        :param coalesce_queries: Whether single queries made at the same time share requests.
         :param app_url: Your app's address, for the gateway's rankings.
         :param app_title: Your app's name, for the gateway's rankings.
         :param app_categories: Your app's categories, for the gateway's rankings.

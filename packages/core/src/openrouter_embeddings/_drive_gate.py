@@ -103,29 +103,36 @@ class Gate:
 
         Only the time that a closed gate holds us counts against the patience, not our own queue.
         """
-        held = 0.0
-        while True:
-            if scope.stopped:
-                return NotSent(Withheld.STOPPED), held
-            mine = waiter()
-            got = self._try(tokens, mine)
-            if isinstance(got, Ticket):
-                return got, held
-            if isinstance(got, Overspent):
-                return NotSent(Withheld.OVERSPENT, spent=self.limits.spent), held
-            delay = None if got.until is None else max(0.0, got.until - self.clock())
-            if delay is not None and held + delay > patience:
-                self._leave_queue(mine)
-                return NotSent(Withheld.GATE_CLOSED, retry_after=delay), held
-            began = self.clock()
-            scope.watch(mine)
-            try:
-                yield mine, delay
-            finally:
-                scope.forget(mine)
-                self._leave_queue(mine)
-            if got.closed:
-                held += self.clock() - began
+        held, woken = 0.0, False
+        try:
+            while True:
+                if scope.stopped:
+                    return NotSent(Withheld.STOPPED), held
+                mine = waiter()
+                got = self._try(tokens, mine)
+                if isinstance(got, Ticket):
+                    woken = False
+                    return got, held
+                if isinstance(got, Overspent):
+                    return NotSent(Withheld.OVERSPENT, spent=self.limits.spent), held
+                delay = None if got.until is None else max(0.0, got.until - self.clock())
+                if delay is not None and held + delay > patience:
+                    woken = self._leave_queue(mine) or woken
+                    return NotSent(Withheld.GATE_CLOSED, retry_after=delay), held
+                began = self.clock()
+                scope.watch(mine)
+                try:
+                    yield mine, delay
+                finally:
+                    scope.forget(mine)
+                    woken = self._leave_queue(mine)
+                if got.closed:
+                    held += self.clock() - began
+        finally:
+            # Who was woken and goes without a place wakes the next. Who waits again does not: two would wake each other
+            # for as long as there is no room.
+            if woken:
+                self._wake(1)
 
     def leave(self, ticket: Ticket, signal: Signal | None) -> bool:
         """Give a place back, with what the answer said or None if none came; return whether a replay may follow."""
@@ -145,17 +152,14 @@ class Gate:
                 self._waiters.append(mine)
             return got
 
-    def _leave_queue(self, mine: Waker) -> None:
-        """Stop waiting. A wake that came meanwhile is passed on: this one may not use it."""
+    def _leave_queue(self, mine: Waker) -> bool:
+        """Stop waiting, and return whether it was our turn."""
         with self._lock:
             try:
                 self._waiters.remove(mine)
             except ValueError:
-                woken = True
-            else:
-                woken = False
-        if woken:
-            self._wake(1)
+                return True
+            return False
 
     def _wake(self, count: int) -> None:
         with self._lock:

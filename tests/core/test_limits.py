@@ -162,3 +162,10 @@ def test_a_refusal_without_a_time_backs_off_by_itself(signal):
     limits = settled()
     limits.leave(enter(limits), signal or refused(None), now=0.0, chance=0.5)
     assert limits.closed_for(0.0) == 0.25
+
+
+@pytest.mark.parametrize(("told", "opens"), [(1.0, 1.1), (6.0, 6.5), (120.0, 120.5)])
+def test_opening_is_spread_by_a_tenth_and_never_by_more_than_half_a_second(told, opens):
+    limits = settled()
+    limits.leave(enter(limits), refused(told), now=0.0, chance=1.0)
+    assert limits.closed_for(0.0) == pytest.approx(opens)

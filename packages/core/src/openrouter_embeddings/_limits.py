@@ -14,7 +14,9 @@ FIRST_WIDTH = 4
 BACK_OFF_FIRST = 0.5
 BACK_OFF_MOST = 20.0
 OPENING_SPREAD = 0.1
-"""Opening is spread by up to a tenth, so that clients told the same second do not return in step."""
+"""Opening is spread by up to a tenth, so that clients told the same second do not return in step,"""
+OPENING_SPREAD_MOST = 0.5
+"""but by no more than this: a tenth of two minutes would be lost time."""
 REPLAYS_MOST = 100.0
 REPLAYS_LEAST = 50.0
 REPLAY_EARNED = 0.1
@@ -178,7 +180,9 @@ class Limits:
         self._landed_in_round = self._peak_in_round = 0
 
     def _refused(self, ticket: Ticket, retry_after: float | None, now: float, chance: float) -> None:
-        wait = max(back_off(self._refusals_in_row, chance), (retry_after or 0.0) * (1.0 + OPENING_SPREAD * chance))
+        told = retry_after or 0.0
+        spread = min(OPENING_SPREAD * told, OPENING_SPREAD_MOST) * chance
+        wait = max(back_off(self._refusals_in_row, chance), told + spread)
         self._closed_until = max(self._closed_until or 0.0, now + wait)
         if ticket.window != self._window:
             return  # one refused window halves the width once, however many requests it turned away

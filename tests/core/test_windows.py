@@ -1,0 +1,192 @@
+"""Rate limits and outages in virtual time: how many requests a gateway sees, how soon work goes on, what is lost."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+
+import pytest
+
+from openrouter_embeddings._effects import Broke, Failure
+from openrouter_embeddings.errors import APIError, EmbeddingError
+
+from .simulator import World, all_right, numbers, refusal, right_answer
+
+WINDOW_BEGINS = 0.4
+OUTAGES = {
+    "503": (0.05, refusal(503)),
+    "500": (0.05, refusal(500)),
+    "not connected": (0.05, Failure(Broke.NOT_CONNECTED, "ConnectError")),
+    "timed out": (60.0, Failure(Broke.TIMED_OUT)),
+}
+
+
+def closed_for(length: float, told: str, *, seed: int):
+    """Return a gateway that answers 429 for a while, and tells the truth about it, a lie, or nothing."""
+    chance = random.Random(seed).random
+
+    def gateway(now, inputs):
+        left = WINDOW_BEGINS + length - now
+        if not 0.0 < left <= length:
+            return 0.05 + 0.1 * chance(), right_answer(inputs)
+        wait = {"right": str(left), "too short": "1", "absent": ""}[told]
+        return 0.02, refusal(429, **({"retry_after": wait} if wait else {}))
+
+    return gateway
+
+
+def one_call_a_text(world: World, texts: list[str], callers: int, side: str = "document"):
+    return [world.call(*[world.job([text], side) for text in texts[at::callers]]) for at in range(callers)]
+
+
+@pytest.mark.parametrize("shape", ["32 callers", "one job"])
+@pytest.mark.parametrize("told", ["right", "too short", "absent"])
+@pytest.mark.parametrize("length", [6.0, 30.0, 120.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_closed_window_loses_nothing_and_sees_one_probe_at_a_time(shape, told, length, seed):
+    texts = numbers(400)
+    wide = 32 if shape == "32 callers" else 64
+    world = World(closed_for(length, told, seed=seed), seed=seed, batch_size=1, max_concurrency=wide)
+    if shape == "32 callers":
+        callers = one_call_a_text(world, texts, 32)
+        world.run()
+        for at, caller in enumerate(callers):
+            wanted = texts[at::32]
+            assert all(all_right(one, [text]) for one, text in zip(caller.outcomes, wanted, strict=True))
+    else:
+        job = world.call(world.job(texts))
+        world.run()
+        assert all_right(job.outcomes[0], texts)
+
+    refused = [one for one in world.sent if one.status == 429]
+    begun = refused[0].answered
+    in_flight = sum(one.sent <= begun < one.answered or one is refused[0] for one in world.sent)
+    # What is in flight when the first refusal comes is refused; then one probe goes out per opening, in its turn.
+    probes = [one for one in refused if one.sent > begun]
+    assert len(refused) - len(probes) <= in_flight <= wide
+    assert all(later.sent > earlier.answered for earlier, later in itertools.pairwise(probes))
+    opens = WINDOW_BEGINS + length
+    resumed = min(one.sent for one in world.sent if one.sent >= opens)
+    if told == "right":
+        assert not probes
+        assert resumed <= opens + 1.0
+    else:
+        assert len(probes) <= 5 + length / 5
+        assert resumed <= opens + 20.0 + 1.0  # the longest back-off
+
+
+@pytest.mark.parametrize("callers", [1, 32, 1000])
+@pytest.mark.parametrize("side", ["query", "document"])
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_an_outage_is_not_made_worse(outage, side, callers):
+    world = World(lambda now, inputs: OUTAGES[outage], batch_size=1)
+    calls = numbers(1000)
+    done = one_call_a_text(world, calls, callers, side)
+    world.run()
+    outcomes = [one for caller in done for one in caller.outcomes]
+    assert len(outcomes) == 1000
+    assert all(isinstance(one, EmbeddingError) for one in outcomes)
+    assert len(world.sent) <= 1.1 * len(calls)
+    most = 3 if side == "query" else 6
+    assert max(one.partial.usage.requests for one in outcomes) <= most
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+@pytest.mark.parametrize("wide", [1, 16, 64])
+def test_after_a_fatal_answer_only_what_is_in_flight_still_lands(status, wide):
+    chance = random.Random(status).random
+    asked = iter(range(1000))
+
+    def gateway(now, inputs):
+        if next(asked) >= 500:
+            return 0.02 + 0.05 * chance(), refusal(status)
+        return 0.02 + 0.2 * chance(), right_answer(inputs)
+
+    world = World(gateway, batch_size=1, max_concurrency=wide)
+    caller = world.call(world.job(numbers(1000)))
+    world.run()
+    (error,) = caller.outcomes
+    assert isinstance(error, APIError)
+    assert error.status == status
+    refused_at = min(one.answered for one in world.sent if one.status == status)
+    assert not [one for one in world.sent if one.sent > refused_at]
+    assert sum(one.status == status for one in world.sent) <= wide
+    # Nothing answered is thrown away, and nobody is left behind after the error is raised.
+    assert len(error.partial.positions_done) == sum(one.status == 200 for one in world.sent) == 500
+    assert max(one.answered for one in world.sent) <= caller.ended[0]
+
+
+@pytest.mark.parametrize("wide", [16, 20, 64])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cap_on_concurrency_costs_little_time_and_few_refusals(wide, seed):
+    """At most 20 at once and a tenth of a second each: who knows the cap needs 4 s for 800 requests."""
+    under_way: list[float] = []
+
+    def gateway(now, inputs):
+        while under_way and under_way[0] <= now:
+            heapq.heappop(under_way)
+        if len(under_way) >= 20:
+            return 0.005, refusal(429, retry_after="1")
+        heapq.heappush(under_way, now + 0.1)
+        return 0.1, right_answer(inputs)
+
+    world = World(gateway, seed=seed, batch_size=1, max_concurrency=wide)
+    caller = world.call(world.job(numbers(800)))
+    world.run()
+    assert all_right(caller.outcomes[0], numbers(800))
+    # A width that may grow above the cap finds it again and again, and each time a second passes with the gate closed.
+    assert caller.ended[0] <= 4.0 * (1.5 if wide <= 20 else 3.0)
+    assert sum(one.status == 429 for one in world.sent) <= (0 if wide <= 20 else 40)
+
+
+@pytest.mark.parametrize("wide", [1, 4, 16])
+@pytest.mark.parametrize("told", ["1", ""])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_limit_on_the_rate_costs_little_time(wide, told, seed):
+    """Two requests a second, two at once to begin with: who knows the limit needs 9.1 s for 20 requests."""
+    left, since = 2.0, 0.0
+
+    def gateway(now, inputs):
+        nonlocal left, since
+        left, since = min(2.0, left + 2.0 * (now - since)), now
+        if left < 1.0:
+            return 0.005, refusal(429, **({"retry_after": told} if told else {}))
+        left -= 1.0
+        return 0.1, right_answer(inputs)
+
+    world = World(gateway, seed=seed, batch_size=1, max_concurrency=wide)
+    caller = world.call(world.job(numbers(20)))
+    world.run()
+    assert all_right(caller.outcomes[0], numbers(20))
+    assert caller.ended[0] <= 1.5 * 9.1
+    assert sum(one.status == 429 for one in world.sent) <= 40
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_a_jump_of_the_wall_clock_during_a_pause_changes_no_wait(jump):
+    def moments(by: float) -> list[float]:
+        world = World(closed_for(30.0, "right", seed=1), seed=1, batch_size=1)
+
+        def put_the_clock_right() -> None:
+            world.wall += by
+
+        world.do_at(10.0, put_the_clock_right)
+        world.call(world.job(numbers(100)))
+        world.run()
+        return [one.sent for one in world.sent]
+
+    undisturbed = moments(0.0)
+    assert undisturbed[-1] > WINDOW_BEGINS + 30.0
+    assert moments(jump) == undisturbed
+
+
+def test_the_same_seed_tells_the_same_story():
+    def story(seed: int):
+        world = World(closed_for(6.0, "absent", seed=1), seed=seed, batch_size=1)
+        world.call(world.job(numbers(200)))
+        world.run()
+        return world.sent
+
+    assert story(1) == story(1)
+    assert story(1) != story(2)

@@ -219,3 +219,10 @@ def test_a_body_has_stable_order_no_nulls_and_merges_what_is_extra():
         b'{"model":"m","provider":{"order":["a"],"zdr":true},"new":1,"encoding_format":"float","input":["x"]}'
     )
     assert b'"encoding_format":"int8"' in request_body({"encoding_format": "int8"}, ["x"], "float")
+
+
+def test_usage_with_an_integer_beyond_any_float_costs_no_embedding():
+    huge = b'{"data":[{"index":0,"embedding":[1.0]}],"usage":{"prompt_tokens":%d,"cost":%d}}' % (10**400, 10**400)
+    landed = read_answer(Reply(200, {}, huge), 1)
+    assert landed.rows.tolist() == [[1.0]]
+    assert (landed.usage.prompt_tokens, landed.priced) == (0, False)

@@ -264,7 +264,10 @@ def _amount(value: object) -> float | None:
     """Return a finite, non-negative number, or None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # JSON knows integers of any length
+        return None
     return number if 0.0 <= number < float("inf") else None
 
 

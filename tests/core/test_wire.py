@@ -226,3 +226,9 @@ def test_usage_with_an_integer_beyond_any_float_costs_no_embedding():
     landed = read_answer(Reply(200, {}, huge), 1)
     assert landed.rows.tolist() == [[1.0]]
     assert (landed.usage.prompt_tokens, landed.priced) == (0, False)
+
+
+def test_base64_of_half_a_float_among_lists_is_broken():
+    body = b'{"data":[{"index":0,"embedding":[1.0,2.0]},{"index":1,"embedding":"AEA="}]}'
+    with pytest.raises(Broken, match="not a whole number of float32 values"):
+        read_answer(Reply(200, {}, body), 2)

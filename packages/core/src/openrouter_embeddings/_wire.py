@@ -223,15 +223,12 @@ def _in_order(data: list[_Row]) -> list[bytes | list[float]]:
 
 def _matrix(rows: list[bytes | list[float]]) -> Matrix:
     """Return float32 rows of one width, or raise `Broken`."""
+    if any(isinstance(row, bytes) and len(row) % 4 for row in rows):
+        raise Broken("an embedding in base64 was not a whole number of float32 values")
     if all(isinstance(row, bytes) for row in rows):
-        widths = {len(row) for row in rows}
-        if any(width % 4 for width in widths):
-            raise Broken("an embedding in base64 was not a whole number of float32 values")
-        widths = {width // 4 for width in widths}
+        widths = {len(row) // 4 for row in rows}
     else:
-        rows = [
-            np.frombuffer(row, "<f4").tolist() if isinstance(row, bytes) and not len(row) % 4 else row for row in rows
-        ]
+        rows = [np.frombuffer(row, "<f4").tolist() if isinstance(row, bytes) else row for row in rows]
         widths = {len(row) for row in rows}
     if len(widths) != 1:
         raise Broken(f"the answer mixed embeddings of {len(widths)} widths, {min(widths)} to {max(widths)}")

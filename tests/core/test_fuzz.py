@@ -48,6 +48,9 @@ CORPUS: list[bytes] = [
     whole([encoded(1, 2), encoded(3, 4), encoded(5, 6)], usage=USAGE, id="gen-1", provider="OpenAI"),
     whole([[1.0, 2.0], [3.0, 4.0], [5.0, -6e-3]], usage=USAGE),
     whole([[1.0, 2.0], encoded(3, 4), [5, 6]]),
+    whole(
+        [[1.0, 2.0], encoded(3, 4), [5, 6]], usage={"prompt_tokens": 10**400, "total_tokens": 10**400, "cost": 10**400}
+    ),
     b"\xef\xbb\xbf" + whole([encoded(1), encoded(2), encoded(3)]),
     b'{"error":{"code":429,"message":"slow down","metadata":{"provider_name":"x"}}}',
     b'{"error":{"message":"no","availability":{"code":"model_deprecated","retryable":false,"retry_after":3}}}',

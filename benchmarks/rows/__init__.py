@@ -1,0 +1,1 @@
+"""The rows: what must show, each a function that measures and claims."""

@@ -1,0 +1,62 @@
+"""Rows 1 and 7: one request, large and small."""
+
+from __future__ import annotations
+
+import catalogue as c
+from harness import Bench
+from results_of import Row
+
+COUNT = 256
+
+
+def one_request(bench: Bench) -> Row:
+    """CPU of one request of 256 x 1536."""
+    row = Row(1, "One request of 256 x 1536 in base64: client CPU")
+    row.columns = {"us": "µs CPU a vector", "cpu_ms": "ms CPU", "floors": "x raw socket"}
+    subjects = [
+        c.SOCKET, c.HTTPX, c.CORE, c.CORE_LIST, c.CORE_ASYNC, *c.ADAPTERS, c.OPENAI, c.OPENROUTER, c.LANGCHAIN,
+        c.LLAMA_INDEX.but(embed_batch_size=COUNT), c.PYDANTIC_AI, c.LITELLM, c.HAYSTACK.but(batch_size=COUNT),
+    ]  # fmt: skip
+    server = bench.server()
+    with bench.clients(subjects, server) as clients:
+        for client in clients:
+            client.do("load", count=COUNT)
+            client.do("documents", repeat=2)
+        row.measured = bench.rounds(clients, server, 3 if bench.quick else 9, "documents", {}, repeat=8)
+    floor = row.get(c.SOCKET.label) or 0.0
+    for seen in row.measured.values():
+        seen |= {"us": seen["cpu"] / COUNT * 1e6, "cpu_ms": seen["cpu"] * 1e3}
+        seen["floors"] = seen["cpu"] / floor if floor else None
+    row.ratio(c.CORE.label, c.HTTPX.label, 1.3)
+    row.ratio(c.CORE_LIST.label, c.OPENAI.label, 0.5)
+    row.ratio(c.CORE_LIST.label, c.LANGCHAIN.label, 0.45)
+    row.notes.append("openrouter SDK, litellm and Haystack ask for floats of their own accord; the others for base64.")
+    return row
+
+
+def one_query(bench: Bench) -> Row:
+    """CPU of a warm query at zero latency."""
+    row = Row(7, "One warm query of 1536 dimensions at zero latency: client CPU")
+    row.columns = {"us": "µs CPU", "wall_us": "µs wall", "floors": "x bare httpx"}
+    peers = [c.OPENAI, c.OPENAI_ASYNC, c.OPENROUTER, c.LANGCHAIN, c.LLAMA_INDEX, c.PYDANTIC_AI, c.HAYSTACK, c.LITELLM]
+    subjects = [c.SOCKET, c.HTTPX, c.HTTPX_ASYNC, c.CORE, c.CORE_ASYNC, *c.ADAPTERS, *peers]
+    server = bench.server()
+    with bench.clients(subjects, server) as clients:
+        for client in clients:
+            client.do("queries", count=50)
+        row.measured = bench.rounds(clients, server, 5 if bench.quick else 11, "queries", {}, count=150)
+    floor = row.get(c.HTTPX.label) or 0.0
+    for seen in row.measured.values():
+        seen |= {"us": seen["cpu"] * 1e6, "wall_us": seen["wall"] * 1e6}
+        seen["floors"] = seen["cpu"] / floor if floor else None
+    row.ratio(c.CORE.label, c.HTTPX.label, 1.3)
+    row.ratio(c.CORE_ASYNC.label, c.HTTPX_ASYNC.label, 1.3)
+    for adapter in c.ADAPTERS:
+        row.ratio(adapter.label, c.HTTPX.label, 1.5)
+    theirs = {one.label: row.get(one.label) for one in peers}
+    present = {label: cpu for label, cpu in theirs.items() if cpu}
+    cheapest = min(present, key=lambda label: present[label], default=c.OPENAI.label)
+    for ours in (c.CORE, c.CORE_ASYNC, *c.ADAPTERS):
+        row.ratio(ours.label, cheapest, 1.0)
+    row.notes.append(f"{cheapest} is the cheapest of the peers.")
+    return row

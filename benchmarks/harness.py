@@ -147,11 +147,11 @@ class Bench:
                 client.stop()
 
     def rounds(
-        self, clients: list[Client], server: Server, count: int, what: str, settings: dict[str, float], **arguments: Any
+        self, clients: list[Client], server: Server, turns: int, what: str, settings: dict[str, float], **arguments: Any
     ) -> dict[str, dict[str, Any]]:
         """Let the clients take turns, A B C A B C, and return for each the medians of what it reported."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for turn in range(count):
+        for turn in range(turns):
             for client in clients:
                 if turn and client.subject.label not in found:
                     continue

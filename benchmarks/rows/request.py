@@ -53,10 +53,11 @@ def one_query(bench: Bench) -> Row:
     row.ratio(c.CORE_ASYNC.label, c.HTTPX_ASYNC.label, 1.3)
     for adapter in c.ADAPTERS:
         row.ratio(adapter.label, c.HTTPX.label, 1.5)
-    theirs = {one.label: row.get(one.label) for one in peers}
-    present = {label: cpu for label, cpu in theirs.items() if cpu}
-    cheapest = min(present, key=lambda label: present[label], default=c.OPENAI.label)
-    for ours in (c.CORE, c.CORE_ASYNC, *c.ADAPTERS):
+    alone, on_loop = peers[:], [c.OPENAI_ASYNC, c.PYDANTIC_AI]
+    alone.remove(c.OPENAI_ASYNC)
+    for ours, theirs in ((c.CORE, alone), *((one, alone) for one in c.ADAPTERS), (c.CORE_ASYNC, on_loop)):
+        present = [one.label for one in theirs if row.get(one.label)]
+        cheapest = min(present, key=lambda label: row.get(label) or 0.0, default=theirs[0].label)
         row.ratio(ours.label, cheapest, 1.0)
-    row.notes.append(f"{cheapest} is the cheapest of the peers.")
+    row.notes.append("Below every peer means below the cheapest one of the same colour, sync or async.")
     return row

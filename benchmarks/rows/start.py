@@ -49,7 +49,7 @@ def starting(bench: Bench) -> Row:
     codes["first answer: ours"] = ("core", _ASK.format(url=server.url))
     codes["first answer: openai"] = ("openai", _ASK_OPENAI.format(url=server.url))
     spent: dict[str, list[float]] = {}
-    for turn in range(6 if bench.quick else 16):
+    for turn in range(4 if bench.quick else 10):
         for label, (env, code) in codes.items():
             if env in bench.pythons and (cost := _cpu_of(bench.pythons[env], code)) is not None and turn:
                 spent.setdefault(label, []).append(cost)

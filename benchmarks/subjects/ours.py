@@ -87,8 +87,8 @@ class Haystack:
         )
 
         key = Secret.from_token("k")
-        self._documents = OpenRouterDocumentEmbedder(MODEL, api_key=key, api_base_url=url, progress_bar=False, **options)
-        self._text = OpenRouterTextEmbedder(MODEL, api_key=key, api_base_url=url, **options)
+        self._documents = OpenRouterDocumentEmbedder(model=MODEL, api_key=key, api_base_url=url, progress_bar=False, **options)
+        self._text = OpenRouterTextEmbedder(model=MODEL, api_key=key, api_base_url=url, **options)
         self._document = Document
 
     def prepare(self, texts: Sequence[str]) -> Any:

@@ -168,6 +168,15 @@ def pin(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure CPU, wall time and memory beside the floors and the peers; ``nox -s bench -- --quick`` is rough."""
+    session.install("--group", "bench", "-c", CONSTRAINTS)
+    picture = [] if {"--quick", "--only"} & set(session.posargs) else ["--picture", "docs/performance.png"]
+    folder = str(Path(session.virtualenv.location).parent / "bench-clients")
+    session.run("python", "benchmarks/run.py", "--envs", folder, *picture, *session.posargs)
+
+
+@nox.session
 def wheels(session: nox.Session) -> None:
     """Build every wheel into dist/."""
     session.install("uv")

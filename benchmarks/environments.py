@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -34,7 +35,8 @@ def make_all(folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
 
 def _make(folder: Path, wanted: Environment) -> str:
     """Make one environment unless it is there already; return why its peer could not be installed, or nothing."""
-    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    texts = [ROOT / "constraints.txt", *(ROOT / "packages" / one / "pyproject.toml" for one in wanted.ours)]
+    pins = "".join(one.read_text(encoding="utf-8") for one in texts)
     stamp, recipe = folder / "recipe", hashlib.sha256(f"{wanted}{pins}{sys.version}".encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == recipe:
         return ""
@@ -64,8 +66,6 @@ def versions(python: Path) -> dict[str, str]:
         "import importlib.metadata as m, json; print(json.dumps({d.metadata['Name'].lower(): d.version for d in"
         " m.distributions()}))"
     )
-    import json
-
     found = json.loads(subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout)
     named = ("httpx", "pydantic", "numpy", "openai", "openrouter", "langchain-core", "langchain-openai", "haystack-ai")
     named += ("llama-index-core", "llama-index-embeddings-openai-like", "litellm", "pydantic-ai-slim", "pybase64")

@@ -101,7 +101,14 @@ def markdown(row: Row) -> str:
 def as_json(row: Row) -> dict[str, Any]:
     """Return the whole row as plain data."""
     claims = [
-        {"what": c.what, "goal": c.bound, "at_least": c.at_least, "measured": c.value, "unit": c.unit, "verdict": c.verdict}
+        {
+            "what": c.what,
+            "goal": c.bound,
+            "at_least": c.at_least,
+            "measured": c.value,
+            "unit": c.unit,
+            "verdict": c.verdict,
+        }
         for c in row.claims
     ]
     return {"row": row.number, "title": row.title, "measured": row.measured, "claims": claims, "notes": row.notes}

@@ -67,7 +67,12 @@ def main() -> int:
 
         draw(given.out / f"{name}.json", given.picture)
     claims = [one for row in rows for one in row.claims]
-    failed = [f"row {row.number}: {one.what}: {one.measured} ({one.goal})" for row in rows for one in row.claims if not one.passed]
+    failed = [
+        f"row {row.number}: {one.what}: {one.measured} ({one.goal})"
+        for row in rows
+        for one in row.claims
+        if not one.passed
+    ]
     print(f"{len(claims) - len(failed)} of {len(claims)} show. Left out: {bench.failures or 'nobody'}.")
     print("\n".join(failed))
     return 1 if failed else 0

@@ -46,7 +46,9 @@ class Rows:
         for at in range(count):
             pieces += (self._heads[at], rows[(first + at) % ROWS])
         tokens = 40 * count
-        pieces.append(b'],"usage":{"prompt_tokens":%d,"total_tokens":%d,"cost":%.8f}}' % (tokens, tokens, tokens * 2e-8))
+        pieces.append(
+            b'],"usage":{"prompt_tokens":%d,"total_tokens":%d,"cost":%.8f}}' % (tokens, tokens, tokens * 2e-8)
+        )
         return b"".join(pieces)
 
     def _floats(self) -> list[bytes]:

@@ -12,10 +12,47 @@ from pathlib import Path
 from typing import Any
 
 ROWS = 997
-_WORDS = (
-    "the quick brown fox jumps over a lazy dog while seven wizards quietly mix a potion of amber light and the"
-    " river carries small boats past the mill towards the open sea where the wind sleeps until morning comes"
-).split()
+_WORDS = [
+    "the",
+    "quick",
+    "brown",
+    "fox",
+    "jumps",
+    "over",
+    "a",
+    "lazy",
+    "dog",
+    "while",
+    "seven",
+    "wizards",
+    "quietly",
+    "mix",
+    "a",
+    "potion",
+    "of",
+    "amber",
+    "light",
+    "and",
+    "the",
+    "river",
+    "carries",
+    "small",
+    "boats",
+    "past",
+    "the",
+    "mill",
+    "towards",
+    "the",
+    "open",
+    "sea",
+    "where",
+    "the",
+    "wind",
+    "sleeps",
+    "until",
+    "morning",
+    "comes",
+]
 
 
 def text(number: int) -> str:

@@ -66,9 +66,13 @@ def many_texts(bench: Bench) -> Row:
         row.claim(f"{one.label}: wall to the floor of {floor:.2f} s", wall and wall / floor, 1.5)
         row.ratio(one.label, c.LANGCHAIN.label, 8.0, key="wall", faster=True)
         peak = row.get(one.label, "peak_mb")
-        row.claim(f"{one.label}: whole process, peak to the vectors' bytes", peak and peak * 1e6 / FULL / WIDTH / 4, 1.3)
+        row.claim(
+            f"{one.label}: whole process, peak to the vectors' bytes", peak and peak * 1e6 / FULL / WIDTH / 4, 1.3
+        )
         grown = row.get(one.label, "grown_mb")
-        row.claim(f"{one.label}: added by the call, to the vectors' bytes", grown and grown * 1e6 / FULL / WIDTH / 4, 1.3)
+        row.claim(
+            f"{one.label}: added by the call, to the vectors' bytes", grown and grown * 1e6 / FULL / WIDTH / 4, 1.3
+        )
     for one in (c.CORE_LIST, c.CORE_ASYNC_LIST):
         row.ratio(one.label, c.LANGCHAIN.label, 2.5, key="wall", faster=True)
         row.ratio(one.label, c.LLAMA_INDEX.label, 80.0, key="wall", faster=True)

@@ -45,14 +45,14 @@ def refusals(bench: Bench) -> Row:
             row.claim(f"{who}: vectors lost", row.get(who, "lost"), 0, unit="")
             for peer in (f"{kind}: openai SDK, async, all at once", f"{kind}: LlamaIndex async, default"):
                 row.ratio(who, peer, 0.1, key="refused_share")
-    row.notes.append(f"{DIMENSIONS} dimensions, {BATCH} texts a request, 800 batches under the cap, {batches} under 2/s.")
+    row.notes.append(
+        f"{DIMENSIONS} dimensions, {BATCH} texts a request, 800 batches under the cap, {batches} under 2/s."
+    )
     row.notes.append("A peer that gave up early stopped collecting 429s; its error is in the table.")
     return row
 
 
-def _under(
-    bench: Bench, row: Row, subjects: list[tuple[Subject, int]], settings: dict[str, float], turns: int
-) -> None:
+def _under(bench: Bench, row: Row, subjects: list[tuple[Subject, int]], settings: dict[str, float], turns: int) -> None:
     server = bench.server(DIMENSIONS)
     batches = {subject.label: count for subject, count in subjects}
     with bench.clients([subject for subject, _ in subjects], server) as clients:

@@ -33,7 +33,9 @@ _IMPORTS = {
     "pydantic-ai": ("pydantic-ai", "from pydantic_ai import Embedder"),
 }
 _ASK = "from openrouter_embeddings import Client; Client('m', api_key='k', base_url={url!r}).embed_query('0000003 x')"
-_ASK_OPENAI = "import openai; openai.OpenAI(api_key='k', base_url={url!r}).embeddings.create(model='m', input='0000003 x')"
+_ASK_OPENAI = (
+    "import openai; openai.OpenAI(api_key='k', base_url={url!r}).embeddings.create(model='m', input='0000003 x')"
+)
 _ASK_HTTPX = (
     "import httpx, pydantic, numpy; from floors import Httpx; Httpx({url!r}).query('0000003 x')"
 )  # fmt: skip
@@ -70,7 +72,9 @@ def starting(bench: Bench) -> Row:
         built = row.get(label, "ms")
         value = None if built is None or tls is None else built - tls
         row.claim(f"{label}: above the one TLS context", value, 5, unit="ms")
-    row.notes.append("Imports that are put off are paid by the first answer: it is shown from interpreter start to end.")
+    row.notes.append(
+        "Imports that are put off are paid by the first answer: it is shown from interpreter start to end."
+    )
     return row
 
 

@@ -14,7 +14,13 @@ def endless(bench: Bench) -> Row:
     """A million generated texts through embed_stream."""
     count = 100_000 if bench.quick else 1_000_000
     row = Row(4, f"embed_stream over {count:,} generated texts x 1536")
-    row.columns = {"vectors": "vectors", "wall": "s wall", "cpu": "s CPU", "most": "MB above start", "drift": "MB drift"}
+    row.columns = {
+        "vectors": "vectors",
+        "wall": "s wall",
+        "cpu": "s CPU",
+        "most": "MB above start",
+        "drift": "MB drift",
+    }
     server = bench.server()
     most = drift = None
     why = "embed_stream is not in this release"

@@ -81,13 +81,16 @@ class Haystack:
     def __init__(self, url: str, **options: Any) -> None:
         from haystack import Document
         from haystack.utils import Secret
+
         from haystack_integrations.components.embedders.openrouter_embeddings import (
             OpenRouterDocumentEmbedder,
             OpenRouterTextEmbedder,
         )
 
         key = Secret.from_token("k")
-        self._documents = OpenRouterDocumentEmbedder(model=MODEL, api_key=key, api_base_url=url, progress_bar=False, **options)
+        self._documents = OpenRouterDocumentEmbedder(
+            model=MODEL, api_key=key, api_base_url=url, progress_bar=False, **options
+        )
         self._text = OpenRouterTextEmbedder(model=MODEL, api_key=key, api_base_url=url, **options)
         self._document = Document
 

@@ -24,6 +24,7 @@ except ImportError:
     from binascii import a2b_base64 as unbase64  # type: ignore[assignment]
 
 MODEL = "openai/text-embedding-3-small"
+_MOMENT = 0.03
 _HEADERS = {"authorization": "Bearer k", "content-type": "application/json"}
 
 
@@ -127,7 +128,7 @@ class Ideal:
     """The bulk client one would write by hand for one server whose limits one knows.
 
     So many workers over one queue, each row written into its place. `rate` and `burst` are the server's own: no
-    request leaves before its token is there.
+    request leaves before its token is there, plus a moment for the journey.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class Ideal:
             for start in starts:
                 if self._rate:
                     due, sent = began + max(0, sent + 1 - self._burst) / self._rate, sent + 1
-                    await asyncio.sleep(due - time.monotonic())
+                    await asyncio.sleep(due + _MOMENT - time.monotonic())
                 body = encode(texts[start : start + self._batch])
                 answer = (await self._client.post(self._url, content=body)).content
                 out[start : start + self._batch] = decode(answer)

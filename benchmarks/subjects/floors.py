@@ -151,7 +151,7 @@ class Ideal:
             for start in starts:
                 if self._rate:
                     due, sent = began + max(0, sent + 1 - self._burst) / self._rate, sent + 1
-                    await asyncio.sleep(due + _MOMENT - time.monotonic())
+                    await asyncio.sleep(due + _MOMENT * (due > began) - time.monotonic())
                 body = encode(texts[start : start + self._batch])
                 answer = (await self._client.post(self._url, content=body)).content
                 out[start : start + self._batch] = decode(answer)

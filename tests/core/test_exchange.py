@@ -15,9 +15,11 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
 from openrouter_embeddings import Client, ConnectionFailedError, EmbeddingError, ResponseError, TimedOutError
+from openrouter_embeddings._drive_deadline import end_waits_with_the_exchange
 
 MODEL = "openai/text-embedding-3-small"
 GOOD = json.dumps(
@@ -159,6 +161,32 @@ def test_a_slow_drip_ends_with_the_timeout(colour):
         with pytest.raises(TimedOutError, match=r"No complete answer within 0\.5 s"):
             ask(url, colour, timeout=0.5)
         assert time.monotonic() - began < 3.0
+
+
+@both
+@pytest.mark.parametrize("where", ["headers", "body"])
+def test_no_drip_holds_a_call_beyond_its_timeout(colour, where):
+    """Each byte comes in time, and the last one is never followed by another."""
+    start = b"HTTP/1.1 200 OK\r\nX-Slow: " if where == "headers" else head(content_length=1000)
+
+    def drip_then_hang(connection: socket.socket) -> None:
+        connection.sendall(start)
+        for _ in range(4):
+            time.sleep(0.2)
+            connection.sendall(b"x")
+        time.sleep(2.0)
+
+    with raw_server(drip_then_hang) as (url, _):
+        began = time.monotonic()
+        with pytest.raises(TimedOutError):
+            ask(url, colour, timeout=1.0)
+        assert time.monotonic() - began < 1.5
+
+
+def test_httpx_still_has_the_place_where_waits_are_bounded():
+    client = end_waits_with_the_exchange(httpx.Client())
+    assert type(client._transport._pool._network_backend).__module__ == "openrouter_embeddings._drive_deadline"
+    client.close()
 
 
 @both

@@ -15,6 +15,7 @@ from threading import Lock
 
 import httpx
 
+from ._drive_deadline import end_waits_with_the_exchange, until
 from ._effects import Broke, Failure, Reply
 
 _log = logging.getLogger("openrouter_embeddings")
@@ -122,16 +123,17 @@ class Http:
         try:
             client = self._sync_client()
             request = self._request(client, url, body, keyed=keyed)
-            response = client.send(request, stream=True, follow_redirects=False)
-            try:
-                received = _Body(response, most)
-                for chunk in response.iter_raw():
-                    received.feed(chunk)
-                    if time.monotonic() > deadline:
-                        raise _TooLate
-                return self._reply(response, received.whole())
-            finally:
-                response.close()
+            with until(deadline):
+                response = client.send(request, stream=True, follow_redirects=False)
+                try:
+                    received = _Body(response, most)
+                    for chunk in response.iter_raw():
+                        received.feed(chunk)
+                        if time.monotonic() > deadline:  # a client of the user's own does not heed `until`
+                            raise _TooLate
+                    return self._reply(response, received.whole())
+                finally:
+                    response.close()
         except Exception as failed:
             return _failure(failed)
 
@@ -188,7 +190,8 @@ class Http:
             return self._given
         with self._lock:
             if self._client is None:
-                self._client = httpx.Client(verify=self._verify(), limits=self._limits())
+                client = httpx.Client(verify=self._verify(), limits=self._limits())
+                self._client = end_waits_with_the_exchange(client)
                 # Whoever forgets to close a client leaves no open socket behind.
                 self._closing = weakref.finalize(self, self._client.close)
             return self._client

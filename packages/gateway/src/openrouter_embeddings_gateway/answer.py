@@ -6,7 +6,7 @@ import json
 import random
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,12 @@ from .embed import Embedded
 from .model import Matrix
 from .schema import Asked
 
-HARMLESS = frozenset({"shuffled", "reversed", "no_index", "no_usage", "bom", "answer_floats", "slow", "drip"})
+HARMLESS = frozenset(
+    {"shuffled", "reversed", "no_index", "no_usage", "bom", "answer_floats", "slow", "drip", "quantised"}
+)
 """Kinds of trouble after which every embedding of the answer is still there and right."""
+UNDELIVERED = frozenset({"cut", "reset"})
+"""Kinds that break the connection after the work was done, where the model was asked at all."""
 
 
 @dataclass(slots=True)
@@ -78,9 +82,19 @@ def build(asked: Asked, embedded: Embedded, *, generation_id: str, price_per_mil
         base64=asked.base64,
         indices=list(range(count)),
         usage=usage,
-        top={"id": generation_id, "object": "list", "model": asked.model, "provider": "local"},
+        top={"id": generation_id, "object": "list", "model": asked.model, "provider": asked.provider},
         order=list(range(count)),
     )
+
+
+def unbilled(answer: Answer) -> Answer:
+    """Return an answer as it is given from the cache: the same, and nothing to pay."""
+    if answer.usage is None:
+        return answer
+    free = {**answer.usage, "prompt_tokens": 0, "total_tokens": 0, "cost": 0.0}
+    free.pop("cost_details")
+    free.pop("prompt_tokens_details", None)
+    return replace(answer, usage=free)
 
 
 def spoil(answer: Answer, kind: str, options: Mapping[str, Any]) -> None:
@@ -112,6 +126,8 @@ def spoil(answer: Answer, kind: str, options: Mapping[str, Any]) -> None:
         answer.usage = None
     elif kind == "answer_floats":
         answer.base64 = False
+    elif kind == "quantised":
+        answer.rows = _in_int8_steps(answer.rows)
     else:
         _spoil_numbers(answer, kind, int(options.get("position", count - 1)) % max(count, 1))
 
@@ -140,6 +156,12 @@ def _spoil_numbers(answer: Answer, kind: str, at: int) -> None:
         answer.replaced[at] = [str(number) for number in answer.rows[at].tolist()]
     elif kind == "bad_base64":
         answer.replaced[at] = "!not base64!"
+
+
+def _in_int8_steps(rows: Matrix) -> Matrix:
+    """Return the rows as a provider computes them that has only 255 numbers to choose from."""
+    step = np.abs(rows).max(axis=1, keepdims=True) / np.float32(127)
+    return np.asarray(np.round(rows / step) * step, dtype=np.float32)
 
 
 def _one(answer: Answer, at: int, width: int) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from openrouter_embeddings.profiles import profile_for, wire_model_id
 
-from .answer import HARMLESS, build, spoil
+from .answer import HARMLESS, UNDELIVERED, build, spoil, unbilled
 from .embed import embed
 from .errors import Refused, availability, classic
 from .limits import check_shape
@@ -26,6 +27,7 @@ from .model import Model, load_model
 from .received import Entry, Log, bearer
 from .responses import CutResponse, DripResponse, ResetResponse, note_transport
 from .schema import Asked, read_body, read_request
+from .stored import Answers, miss, read_wish
 from .troubles import Rule, Troubles, refuse
 
 PRICE_WHERE_UNKNOWN = 0.02
@@ -42,6 +44,7 @@ class Gateway:
         self.model = model or load_model()
         self.troubles = Troubles()
         self.log = Log()
+        self.answers = Answers()
         self._api_key = api_key
         base = "/api/v1"
         self._app = Starlette(
@@ -87,48 +90,60 @@ class Gateway:
         body = read_body(raw)
         asked = read_request(body)
         entry.inputs = len(asked.items)
+        wish = read_wish(request, raw)
+        if wish is not None and (kept := self.answers.find(wish)) is not None:
+            entry.server_cached = True  # no provider is asked, so no trouble is met
+            return Response(kept.content, headers=self.answers.hit(kept), media_type="application/json")
         rule = self.troubles.meet(asked)
         if rule is not None:
-            if (instead := await self._instead(rule, asked)) is not None:
+            if (instead := self._instead(rule, asked)) is not None:
                 return instead
             if rule.kind == "ignore_dimensions":
-                asked = Asked(asked.model, asked.items, None, asked.base64, asked.input_type, asked.tokenized)
+                asked = replace(asked, dimensions=None)
         _check_model(asked.model)
         profile = profile_for(asked.model)
         check_shape(asked, profile)
 
-        def work() -> bytes:
+        def work() -> tuple[bytes, bytes]:
+            """Return the answer, and how it reads from the cache."""
             embedded = embed(asked, profile, self.model)
             price = PRICE_WHERE_UNKNOWN if profile.price_per_million is None else profile.price_per_million
             answer = build(asked, embedded, generation_id=f"embd-{generation_id[8:]}", price_per_million=price)
             if rule is not None:
                 spoil(answer, rule.kind, rule.options)
-            content = answer.to_bytes()
-            return _BOM + content if rule is not None and rule.kind == "bom" else content
+            start = _BOM if rule is not None and rule.kind == "bom" else b""
+            again = b"" if wish is None else start + unbilled(answer).to_bytes()
+            return start + answer.to_bytes(), again
 
         characters = sum(len(text) for item in asked.items for text in item.texts)
         small = len(asked.items) <= _INLINE_INPUTS and characters <= _INLINE_CHARACTERS
-        content = work() if small else await asyncio.to_thread(work)
-        if rule is None or rule.kind in HARMLESS or (rule.kind == "ignore_dimensions" and "dimensions" not in body):
+        content, again = work() if small else await asyncio.to_thread(work)
+        right = rule is None or rule.kind in HARMLESS or (rule.kind == "ignore_dimensions" and "dimensions" not in body)
+        keep = wish is not None and (right or (rule is not None and rule.kind in UNDELIVERED))
+        if right or keep:  # what is cut on its way is of use to the client only where the cache has it
             self.log.pay(entry, len(asked.items))
-        return _delivery(rule, content)
+        if keep and wish is not None:
+            self.answers.keep(wish, again, generation_id)
+        if rule is not None and rule.kind == "slow":
+            await asyncio.sleep(float(rule.options["seconds"]))
+        response = _delivery(rule, content)
+        response.headers.update({} if wish is None else miss(wish))
+        return response
 
-    async def _instead(self, rule: Rule, asked: Asked) -> Response | None:
+    def _instead(self, rule: Rule, asked: Asked) -> Response | None:
         """Return what a rule answers in place of the model, or None where the model is asked all the same."""
         kind, options = rule.kind, rule.options
         refuse(rule, asked)
-        if kind == "slow":
-            await asyncio.sleep(float(options["seconds"]))
-        elif kind == "reset":
+        if kind == "reset" and not options.get("worked"):
             return ResetResponse()
-        elif kind == "html":
+        if kind == "html":
             page = "<html><head><title>Attention Required!</title></head><body>edge network</body></html>"
             return Response(page, status_code=int(options.get("status", 200)), media_type="text/html")
-        elif kind == "not_json":
+        if kind == "not_json":
             return Response(b'{"object":"list","data":[{"obj', media_type="application/json")
-        elif kind == "empty_body":
+        if kind == "empty_body":
             return Response(b"", status_code=int(options.get("status", 200)), media_type="application/json")
-        elif kind == "redirect":
+        if kind == "redirect":
             location = str(options.get("location", "/api/v1/embeddings"))
             return Response(b"", status_code=int(options.get("status", 307)), headers={"Location": location})
         return None
@@ -204,8 +219,9 @@ class Gateway:
         return _json({**self.log.stats(), "model": self.model.name, "real_model": self.model.real})
 
     async def control_reset(self, _request: Request) -> Response:
-        """Drop trouble and log."""
+        """Drop trouble, log and kept answers."""
         self.troubles.clear()
+        self.answers.clear()
         self.log.clear()
         return _json({})
 
@@ -241,6 +257,8 @@ def _check_model(model: str) -> None:
 def _delivery(rule: Rule | None, content: bytes) -> Response:
     if rule is not None and rule.kind == "cut":
         return CutResponse(content, media_type="application/json")
+    if rule is not None and rule.kind == "reset":
+        return ResetResponse()
     if rule is not None and rule.kind == "drip":
         return DripResponse(content, seconds=float(rule.options["seconds"]), media_type="application/json")
     return Response(content, media_type="application/json")

@@ -23,7 +23,8 @@ class Received:
     """A request as the gateway received it. Times are seconds since the epoch.
 
     In `headers`, names are lower case; `authorization` says only `present` or `absent`, and
-    `authorization_sha256` is the digest of the key, where one came.
+    `authorization_sha256` is the digest of the key, where one came. `server_cached` says that the answer came from
+    the gateway's response cache.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Received:
     status: int | None
     inputs: int
     paid: int
+    server_cached: bool
     started: float
     ended: float | None
     connection: str
@@ -156,7 +158,7 @@ class LocalGateway:
         return found
 
     def reset(self) -> None:
-        """Drop trouble that has not struck, and the log."""
+        """Drop trouble that has not struck, the log and the kept answers."""
         self._control.post("/_control/reset").raise_for_status()
 
     def _get(self, what: str) -> Any:

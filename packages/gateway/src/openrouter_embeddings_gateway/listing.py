@@ -9,6 +9,7 @@ from openrouter_embeddings.profiles import PROFILES, UNKNOWN, Profile, profile_f
 
 from .errors import Refused, classic, invalid
 from .model import Model
+from .preferences import PROVIDERS
 
 _CREATED = 1_763_596_800
 _MOST = 1000
@@ -29,18 +30,23 @@ def listing_page(query: Mapping[str, str], model: Model, path: str) -> dict[str,
 
 
 def endpoints_of(name: str, model: Model) -> dict[str, Any]:
-    """Return a model with its one endpoint, this gateway."""
+    """Return a model with its endpoints: this gateway, under the name of each provider it plays."""
     profile = profile_for(name)
     if profile is UNKNOWN:
         raise Refused(404, classic(404, "Model not found"))
     entry = _entry(profile, model)
     kept = ("id", "name", "created", "description", "architecture")
-    endpoint = {
-        "name": f"Local | {entry['id']}",
+    endpoints = [_endpoint(provider, entry, profile) for provider in PROVIDERS]
+    return {**{key: entry[key] for key in kept}, "endpoints": endpoints}
+
+
+def _endpoint(provider: str, entry: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
+    return {
+        "name": f"{provider} | {entry['id']}",
         "model_id": entry["id"],
         "model_name": entry["name"],
-        "provider_name": "local",
-        "tag": "local",
+        "provider_name": provider,
+        "tag": provider,
         "context_length": profile.max_tokens or 0,
         "max_prompt_tokens": profile.max_tokens,
         "max_completion_tokens": None,
@@ -55,7 +61,6 @@ def endpoints_of(name: str, model: Model) -> dict[str, Any]:
         "throughput_last_30m": None,
         "supported_parameters": [],
     }
-    return {**{key: entry[key] for key in kept}, "endpoints": [endpoint]}
 
 
 def _entry(profile: Profile, model: Model) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .errors import invalid
+from .errors import Refused, availability, invalid
 
+PROVIDERS = ("local", "nearby")
+"""Who serves every model here. Any other name that a request insists on is played too."""
 _SORTS = ("price", "throughput", "latency", "exacto")
 _PERCENTILES = {"p50", "p75", "p90", "p99"}
 
@@ -94,3 +96,14 @@ def check_preferences(provider: Any) -> None:
             right = False
         if not right:
             raise invalid(f"provider.{name}: expected {expected}")
+
+
+def serving_provider(preferences: Mapping[str, Any] | None) -> str:
+    """Return the provider that checked preferences lead to, or refuse where they leave none."""
+    wanted = preferences or {}
+    only, ignored = wanted.get("only"), wanted.get("ignore") or ()
+    names = [*(name for name in wanted.get("order") or () if not only or name in only), *(only or PROVIDERS)]
+    left: str | None = next((name for name in names if name not in ignored), None)
+    if left is None:
+        raise Refused(404, availability(404, "All providers have been ignored."))
+    return left

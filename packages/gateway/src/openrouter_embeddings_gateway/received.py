@@ -30,6 +30,7 @@ class Entry:
     status: int | None = None
     inputs: int = 0
     paid: int = 0
+    server_cached: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry with its body as received."""
@@ -44,6 +45,7 @@ class Entry:
             "status": self.status,
             "inputs": self.inputs,
             "paid": self.paid,
+            "server_cached": self.server_cached,
         }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from .errors import invalid
-from .preferences import check_preferences
+from .preferences import check_preferences, serving_provider
 
 _OPTIONAL = {"dimensions": int, "encoding_format": str, "input_type": str, "user": str, "session_id": str}
 _PARTS = {"image_url": "url", "input_audio": "data", "input_video": "data", "input_file": "data"}
@@ -42,6 +42,8 @@ class Asked:
     base64: bool
     input_type: str | None
     tokenized: bool
+    provider: str
+    """Who serves it, by the request's preferences."""
 
 
 def read_body(raw: bytes) -> dict[str, Any]:
@@ -82,6 +84,7 @@ def read_request(body: Mapping[str, Any]) -> Asked:
         base64=encoding == "base64",
         input_type=body.get("input_type"),
         tokenized=any(item.ids is not None for item in items),
+        provider=serving_provider(body.get("provider")),
     )
 
 

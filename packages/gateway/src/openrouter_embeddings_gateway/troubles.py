@@ -20,7 +20,7 @@ KINDS: dict[str, frozenset[str]] = {
     "slow": frozenset({"seconds"}),
     "drip": frozenset({"seconds"}),
     "cut": frozenset(),
-    "reset": frozenset(),
+    "reset": frozenset({"worked"}),
     "error_in_200": frozenset({"code", "message"}),
     "html": frozenset({"status"}),
     "not_json": frozenset(),
@@ -30,6 +30,7 @@ KINDS: dict[str, frozenset[str]] = {
     "refuse_batch": frozenset({"limit", "status"}),
     "refuse_text": frozenset({"contains", "status"}),
     "ignore_dimensions": frozenset(),
+    "quantised": frozenset({"provider"}),
     **dict.fromkeys(
         ("empty_data", "empty_base64", "shuffled", "reversed", "missing", "extra", "doubled_index", "no_index"),
         frozenset[str](),
@@ -64,6 +65,8 @@ class Rule:
             return len(asked.items) > int(self.options["limit"])
         if self.kind == "refuse_text":
             return _contains(asked.items, str(self.options["contains"]))
+        if self.kind == "quantised":
+            return self.options.get("provider") in {None, asked.provider}
         return True
 
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
+from typing import Any
 
 import httpx
 
@@ -127,10 +128,13 @@ class Http:
                 response = client.send(request, stream=True, follow_redirects=False)
                 try:
                     received = _Body(response, most)
-                    for chunk in response.iter_raw():
+                    assert isinstance(response.stream, httpx.SyncByteStream)
+                    for chunk in response.stream:  # not iter_raw: that gives the connection back before it is looked at
                         received.feed(chunk)
                         if time.monotonic() > deadline:  # a client of the user's own does not heed `until`
                             raise _TooLate
+                    if _holds_more(response):
+                        response.extensions["network_stream"].close()
                     return self._reply(response, received.whole())
                 finally:
                     response.close()
@@ -146,8 +150,11 @@ class Http:
                 response = await client.send(request, stream=True, follow_redirects=False)
                 try:
                     received = _Body(response, most)
-                    async for chunk in response.aiter_raw():
+                    assert isinstance(response.stream, httpx.AsyncByteStream)
+                    async for chunk in response.stream:
                         received.feed(chunk)
+                    if _holds_more(response):
+                        await response.extensions["network_stream"].aclose()
                     return self._reply(response, received.whole())
                 finally:
                     await response.aclose()
@@ -232,6 +239,23 @@ class Http:
         return httpx.Limits(
             max_connections=None, max_keepalive_connections=self._connections, keepalive_expiry=_IDLE_SECONDS
         )
+
+
+_WAY_TO_H11 = ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state")
+
+
+def _holds_more(response: httpx.Response) -> bool:
+    """Say whether bytes came that belong to no answer: the next request on the connection would take them for its own.
+
+    httpcore keeps such a connection and no public name leads to what it holds. Where this way there is gone, no
+    connection is trusted with a second request: slower, never wrong.
+    """
+    if "network_stream" not in response.extensions or response.extensions.get("http_version") == b"HTTP/2":
+        return False
+    part: Any = response.stream
+    for name in _WAY_TO_H11:
+        part = getattr(part, name, None)
+    return part is None or bool(part.trailing_data[0])
 
 
 def _failure(failed: Exception) -> Failure:

@@ -57,6 +57,8 @@ PACKED = [
         Fault(name, says(packed(pack, label)), error)
         for name, pack, label, error in [
             ("gzip_right", gzip.compress, "gzip", None),
+            ("gzip_of_several_megabytes", lambda data: gzip.compress(data.ljust(2 << 20)), "gzip", None),
+            ("gzip_of_many_pieces", lambda data: gzip.compress(data.ljust(5_000_001), 1), "gzip", None),
             ("gzip_under_another_name", gzip.compress, "X-GZip", None),
             ("deflate_right", zlib.compress, "deflate", None),
             ("identity", bytes, "identity", None),

@@ -23,6 +23,7 @@ _log = logging.getLogger("openrouter_embeddings")
 """At DEBUG, one line per exchange: status, size and the gateway's id of it; never a text, never a header of ours."""
 _CONNECT_SECONDS = 10.0
 _IDLE_SECONDS = 30.0
+_STEP = 1024 * 1024
 _HEAD = 4096
 """Where the `error` of a 200 stands, if it holds one."""
 
@@ -57,12 +58,20 @@ class _Body:
 
     def feed(self, chunk: bytes) -> None:
         """Take one piece from the wire."""
-        if self._unpack is not None:
-            try:
-                chunk = self._unpack.decompress(chunk, self._most - len(self.bytes) + 1)
-            except zlib.error:
-                raise _Garbled from None
-        self.bytes += chunk
+        if self._unpack is None:
+            self._add(chunk)
+            return
+        try:
+            full = True
+            while chunk or full:  # in steps: one piece may unpack to a thousand times its size
+                piece = self._unpack.decompress(chunk, _STEP)
+                self._add(piece)
+                chunk, full = self._unpack.unconsumed_tail, len(piece) == _STEP
+        except zlib.error:
+            raise _Garbled from None
+
+    def _add(self, piece: bytes) -> None:
+        self.bytes += piece
         if len(self.bytes) > self._most:
             raise _TooLarge
 

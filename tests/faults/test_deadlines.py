@@ -42,9 +42,7 @@ def test_what_is_late_ends_in_time(server, fault, colour):
 
 @both_colours
 @pytest.mark.parametrize("wait", [60, 1_000_000_000])
-def test_a_gate_that_stays_closed_for_longer_than_the_patience_is_an_error_at_once(
-    embeddings_gateway, server, colour, wait
-):
+def test_a_gate_that_stays_closed_for_longer_than_the_patience_is_an_error_at_once(embeddings_gateway, colour, wait):
     """Neither who closed it nor who comes after waits for what he will not live to see."""
     embeddings_gateway.trouble("status", status=429, retry_after=wait, times=None)
     started = time.perf_counter()

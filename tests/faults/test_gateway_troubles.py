@@ -130,3 +130,28 @@ def test_who_is_turned_away_hears_so_without_patience_and_is_served_with_it(
     (served,) = embed_in_turn(colour, [], model=MODEL, **given)
     assert np.array_equal(served.embeddings, right)
     assert (served.usage.requests, served.usage.retries, served.usage.replays) == (2, 1, 0)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [("cut", {}), ("reset", {"worked": True}), ("slow", {"seconds": 30}), ("drip", {"seconds": 30})],
+    ids=["cut", "reset", "slow", "drip"],
+)
+def test_with_the_gateways_cache_a_replay_is_not_charged_again(embeddings_gateway, right, kind, given, colour):
+    embeddings_gateway.reset()
+    embeddings_gateway.trouble(kind, **given)
+    timeout = 1.0 if kind in {"slow", "drip"} else 30.0
+    (found,) = embed_in_turn(
+        colour,
+        [],
+        model=MODEL,
+        base_url=embeddings_gateway.base_url,
+        api_key=KEY,
+        timeout=timeout,
+        server_cache=300,
+    )
+    assert np.array_equal(found.embeddings, right)
+    assert (found.usage.requests, found.usage.replays, found.usage.server_cached) == (2, 1, 1)
+    assert (found.usage.cost, found.usage.prompt_tokens) == (0, 0)
+    assert embeddings_gateway.paid_inputs() == 3

@@ -71,7 +71,7 @@ def read(status: int, *, count: int = 4, base64: bool = False, hints=(), headers
         ({"status": 400, "message": "rejected by the provider"}, errors.InvalidRequestError, Remedy.ISOLATE),
         ({"status": 400, "message": "batch size 300 is above 100"}, errors.InvalidRequestError, Remedy.SPLIT),
         ({"status": 400, "error_type": "token_limit_exceeded"}, errors.InvalidRequestError, Remedy.SPLIT),
-        ({"status": 400, "error_type": "context_length_exceeded"}, errors.InvalidRequestError, Remedy.ISOLATE),
+        ({"status": 400, "error_type": "context_length_exceeded"}, errors.InputTooLongError, Remedy.ISOLATE),
         (
             {"status": 400, "error_type": "context_length_exceeded", "count": 1},
             errors.InputTooLongError,

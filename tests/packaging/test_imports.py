@@ -14,11 +14,11 @@ CORE = PACKAGES / "core/src/openrouter_embeddings"
 FLOORS: list[tuple[str, ...]] = [
     # Each line may import the lines above it, and nothing from its own line unless NEIGHBOURS says so.
     ("errors", "usage", "_limits", "_profile_shape"),
-    ("preferences", "_effects", "_parts", "results", "_profile_families"),
-    ("inputs", "_profile_data", "_cache_file"),
+    ("preferences", "_parts", "results", "_profile_families"),
+    ("inputs", "_effects", "_profile_data", "_cache_file"),
     ("profiles", "_sqlite_cache"),
     ("gateways", "cache"),
-    ("_plan", "_wire", "options"),
+    ("_plan", "_wire", "options", "_company", "_quote"),
     ("_retry",),  # reads what _wire found in an error body
     ("_job",),  # the state of one call
     ("_prepare",),  # a call's inputs, checked, marked, counted
@@ -36,7 +36,7 @@ NEIGHBOURS: dict[str, tuple[str, ...]] = {
     "client": ("_client*",),  # the two faces share one constructor
 }
 
-WORLDLESS = ("_effects", "_flow*", "_job", "_plan", "_prepare", "_retry", "_limits", "_wire")
+WORLDLESS = ("_company", "_effects", "_flow*", "_job", "_plan", "_prepare", "_retry", "_limits", "_wire")
 WORLD = {"httpx", "asyncio", "threading", "time", "random", "os"}
 HTTPX_IN = ("_drive*", "client", "_client*")
 

@@ -10,13 +10,14 @@ import contextvars
 import os
 import threading
 import weakref
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Hashable, Sequence
+from typing import Any, TypeVar, cast
 
 from ._drive_cache import Store
+from ._drive_flights import Flight, Flights
 from ._drive_gate import Gate, Scope, TaskWaiter, ThreadWaiter
 from ._drive_http import Http
-from ._effects import Fetch, Flow, Gather, NotSent, Recall, Remember, Send, Sent, Sleep, Withheld
+from ._effects import Fetch, Flow, Follow, Gather, Heard, NotSent, Recall, Remember, Send, Sent, Sleep, Withheld
 from ._limits import Limits, Signal
 
 T = TypeVar("T")
@@ -26,8 +27,9 @@ _MOST_LISTING = 64 * 1024 * 1024
 class World:
     """What one client's flows act on: its gate and its connections. Shared by all threads, loops and colours."""
 
-    def __init__(self, *, limits: Limits, http: Http, url: str, store: Store) -> None:
+    def __init__(self, *, limits: Limits, http: Http, url: str, store: Store, flights: Flights) -> None:
         self.gate = Gate(limits)
+        self.flights = flights
         self.http = http
         self.store = store
         self.url = url
@@ -36,6 +38,7 @@ class World:
     def after_fork(self) -> None:
         """Drop what belongs to the parent: sockets, locks, places."""
         self.gate.after_fork()
+        self.flights.after_fork()
         self.http.forget()
 
 
@@ -74,6 +77,8 @@ def drive(flow: Flow[T], world: World, scope: Scope | None = None) -> T:
                     answer = None
                 case Sleep(seconds):
                     answer = _pause(seconds, scope)
+                case Follow(flight, seconds):
+                    answer = _follow(cast("Flight", flight), seconds, scope)
                 case Gather(flows):
                     answer = _gather(flows, world, scope)
     finally:
@@ -110,6 +115,17 @@ def _pause(seconds: float, scope: Scope) -> bool:
     finally:
         scope.forget(waiter)
     return not scope.stopped
+
+
+def _follow(flight: Flight, seconds: float, scope: Scope) -> dict[Hashable, Heard]:
+    waiter = ThreadWaiter()
+    scope.watch(waiter)
+    flight.wake_when_heard(waiter)
+    try:
+        waiter.wait(seconds)
+    finally:
+        scope.forget(waiter)
+    return flight.heard()
 
 
 def _gather(flows: Sequence[Flow[T]], world: World, scope: Scope) -> list[T | BaseException]:
@@ -167,6 +183,8 @@ async def adrive(flow: Flow[T], world: World, scope: Scope | None = None) -> T:
                     answer = await asyncio.to_thread(world.store.put, items)
                 case Sleep(seconds):
                     answer = await _apause(seconds, scope)
+                case Follow(flight, seconds):
+                    answer = await _afollow(cast("Flight", flight), seconds, scope)
                 case Gather(flows):
                     answer = await _agather(flows, world, scope)
     except asyncio.CancelledError:
@@ -210,6 +228,17 @@ async def _apause(seconds: float, scope: Scope) -> bool:
     finally:
         scope.forget(waiter)
     return not scope.stopped
+
+
+async def _afollow(flight: Flight, seconds: float, scope: Scope) -> dict[Hashable, Heard]:
+    waiter = TaskWaiter()
+    scope.watch(waiter)
+    flight.wake_when_heard(waiter)
+    try:
+        await waiter.wait(seconds)
+    finally:
+        scope.forget(waiter)
+    return flight.heard()
 
 
 async def _agather(flows: Sequence[Flow[T]], world: World, scope: Scope) -> list[Any]:

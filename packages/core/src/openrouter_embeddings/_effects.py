@@ -8,12 +8,14 @@ is tested by `flow.send(...)` without a server or a clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from ._limits import Signal
+from .errors import EmbeddingError
+from .results import Matrix
 
 T = TypeVar("T")
 
@@ -104,6 +106,10 @@ class NotSent:
     spent: float = 0.0
 
 
+class Stopped(Exception):
+    """The job was stopped by another of its flows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sleep:
     """Wait. Answered by True, or False if the job was stopped meanwhile."""
@@ -133,6 +139,29 @@ class Remember:
     items: Mapping[bytes, bytes]
 
 
+Heard: TypeAlias = Matrix | EmbeddingError | None
+"""What becomes of an input that another call has in flight: its embedding, why it has none, or None: given up."""
+
+
+class Flight(Protocol):
+    """One call's share in what all calls of a client have in flight. `_drive_flights.Flight` says what each does."""
+
+    def claim(self, names: Sequence[Hashable], /) -> list[Hashable]: ...
+    def overtaken(self) -> bool: ...
+    def land(self, names: Sequence[Hashable], rows: Matrix, /) -> None: ...
+    def release(self, names: Sequence[Hashable], causes: Mapping[Hashable, Heard], /) -> None: ...
+    def share(self, name: Hashable, item: Any, most: int, /) -> bool: ...
+    def gathered(self) -> list[tuple[Hashable, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Wait until other calls have landed or given up what this one follows. Answered by what was heard by then."""
+
+    flight: Flight
+    seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Gather(Generic[T]):
     """Run flows side by side. Answered by their results and errors, in order.
@@ -143,7 +172,7 @@ class Gather(Generic[T]):
     flows: Sequence[Flow[T]]
 
 
-Effect: TypeAlias = Send[Any] | Fetch | Sleep | Recall | Remember | Gather[Any]
+Effect: TypeAlias = Send[Any] | Fetch | Sleep | Recall | Remember | Follow | Gather[Any]
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
@@ -168,6 +197,12 @@ def recall(keys: Sequence[bytes]) -> Flow[Mapping[bytes, bytes]]:
 def remember(items: Mapping[bytes, bytes]) -> Flow[None]:
     """Ask the cache to keep."""
     yield Remember(items)
+
+
+def follow(flight: Flight, seconds: float) -> Flow[Mapping[Hashable, Heard]]:
+    """Ask what became of what other calls have in flight."""
+    heard: Mapping[Hashable, Heard] = yield Follow(flight, seconds)
+    return heard
 
 
 def sleep(seconds: float) -> Flow[bool]:

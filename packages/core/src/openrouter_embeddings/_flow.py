@@ -1,22 +1,39 @@
 """The story of a call, told once for threads and asyncio: plan, send, wait, retry, split, check, keep. Pure.
 
-`embed` plans the batches and runs workers that drain one queue. A worker `land`s a batch: `settle` sends it
-until it landed or resending cannot help; then it is split, its culprit isolated, or the job ends.
+`embed` plans the batches and runs workers that drain one queue. A worker `board`s a batch, leaving out what another
+call has in flight, and `land`s it: `settle` sends it until it landed or resending cannot help; then it is split, its
+culprit isolated, or the job ends. What others had in flight is waited for at the end.
 """
 
 from __future__ import annotations
 
-from ._effects import Failure, Flow, NotSent, Reply, Send, Withheld, fetch, gather, recall, remember, send, sleep
+from ._company import Company
+from ._effects import (
+    Failure,
+    Flow,
+    NotSent,
+    Reply,
+    Send,
+    Stopped,
+    Withheld,
+    follow,
+    gather,
+    recall,
+    remember,
+    send,
+    sleep,
+)
+from ._flow_long import shorten, surely_too_long
 from ._job import Job
 from ._limits import Pressure, Signal, back_off
 from ._plan import Batch, batches, halves
-from ._retry import Remedy, Trouble, trouble_with_answer, trouble_with_error, trouble_with_failure
+from ._retry import TOO_LONG, Remedy, Trouble, trouble_with_answer, trouble_with_error, trouble_with_failure
 from ._wire import Broken, Landed, check_width, read_answer, read_error, request_body
-from .errors import BudgetExceededError, EmbeddingError, RateLimitError
-from .gateways import Gateway, ModelInfo, parse_models
+from .errors import BudgetExceededError, EmbeddingError, InputTooLongError, RateLimitError
 from .results import EmbeddingResult
 
-_LISTING_ATTEMPTS = 3
+GATHERING = 0.003
+"""Seconds for which a query waits for others, where the user wants queries to share requests."""
 _LEAST_BODY = 64 * 1024 * 1024
 _BYTES_PER_NUMBER = 25
 _WIDEST = 16_384
@@ -30,28 +47,52 @@ _UNPRICED = Trouble(
 )
 
 
-class Stopped(Exception):
-    """The job was stopped by another of its flows."""
-
-
 def embed(job: Job, *, workers: int) -> Flow[EmbeddingResult]:
     """Embed what the cache does not know, and return the whole call's result."""
-    learned = job.learned
-    todo = job.missing()
-    if job.keys is not None:
-        job.take(todo, (yield from recall([job.keys[one] for one in todo])))
-        todo = job.missing()
-    sizes = [job.sizes[one] for one in todo]
-    job.queue.extend(batches(sizes, todo, inputs=learned.max_inputs, tokens=learned.max_tokens))
-    outcomes = yield from gather([work(job) for _ in range(min(workers, len(job.queue)))])
-    cause = next((one for one in outcomes if isinstance(one, BaseException)), None)
-    if cause is not None and not isinstance(cause, EmbeddingError):
-        raise cause
-    if cause is None and job.failures:
-        cause = next(iter(job.failures.values()))
+    try:
+        cause = yield from fill(job, workers=workers)
+    finally:
+        if job.company is not None and job.company.shares:
+            job.company.part()
+    if cause is None:
+        cause = job.first_failure()
     if cause is not None:
         raise job.with_partial(cause)
     return job.result()
+
+
+def fill(job: Job, *, workers: int) -> Flow[EmbeddingError | None]:
+    """Give every input its embedding or the cause why it has none; return the error that ended the job, if one did."""
+    learned, company = job.learned, job.company
+    if company is not None and company.shares:
+        yield from share(job, company)
+    todo = [] if company is not None and company.followed else job.missing()
+    if job.keys is not None and todo:
+        job.take(todo, (yield from recall([job.keys[one] for one in todo])))
+        todo = job.missing()
+    while True:
+        long = job.suspects(todo)
+        rest = [one for one in todo if one not in long] if long else todo
+        sizes = [job.sizes[one] for one in rest]
+        job.queue.extend(batches(sizes, rest, inputs=learned.max_inputs, tokens=learned.max_tokens))
+        job.queue.extend(Batch([one], job.sizes[one]) for one in sorted(long))
+        outcomes = yield from gather([work(job) for _ in range(min(workers, len(job.queue)))])
+        cause = next((one for one in outcomes if isinstance(one, BaseException)), None)
+        if isinstance(cause, EmbeddingError):
+            return cause
+        if cause is not None:
+            raise cause
+        if company is None or not company.followed:
+            return None
+        heard = yield from follow(company.flight, job.ask.patience + job.ask.timeout)
+        todo = job.take_over(company.heard(heard))
+
+
+def share(job: Job, company: Company) -> Flow[None]:
+    """Send the one input in a request with those that other calls ask for at this moment."""
+    if company.join(job.items[0], job.learned.max_inputs):
+        yield from sleep(GATHERING)
+        job.take_along(company.gathered())
 
 
 def work(job: Job) -> Flow[None]:
@@ -61,16 +102,40 @@ def work(job: Job) -> Flow[None]:
             batch = job.queue.popleft()
         except IndexError:  # another worker took the last one
             return
+        cause: EmbeddingError | None = None
         try:
-            yield from land(job, batch)
+            mine = yield from board(job, batch)
+            if len(mine):
+                yield from land(job, mine)
         except Stopped:
             return
+        except EmbeddingError as error:
+            cause = error
+            raise
+        finally:
+            if job.company is not None:
+                job.company.release(batch.members, job.failures, cause)
+
+
+def board(job: Job, batch: Batch) -> Flow[Batch]:
+    """Return what of a batch is ours to send: not what another call has in flight, nor what one has landed by now."""
+    if job.company is None:
+        return batch
+    mine = job.company.claim(batch.members)
+    if job.keys is not None and mine and job.company.flight.overtaken():
+        job.take(mine, (yield from recall([job.keys[one] for one in mine])))
+        missing = set(job.missing())
+        mine = [one for one in mine if one in missing]
+    return batch if len(mine) == len(batch) else Batch(mine, batch.tokens * len(mine) // len(batch))
 
 
 def land(job: Job, batch: Batch) -> Flow[None]:
     """See one batch through: landed, put back in halves, its culprits named, or the job ended by an error."""
     if len(batch) > job.learned.max_inputs:
         return _put_back_in_halves(job, batch)
+    shortens = job.ask.on_too_long != "error" and len(batch) == 1
+    if shortens and surely_too_long(job.items[batch.members[0]], job.ask.max_tokens):
+        return (yield from shorten(job, batch.members[0], TOO_LONG, fill))
     trouble = yield from settle(job, batch)
     if trouble is None:
         return None
@@ -106,7 +171,10 @@ def isolate(job: Job, suspects: Batch, trouble: Trouble) -> Flow[None]:
                 aside = [*right.members, *aside]
             else:
                 raise job.error(found, left.members, attempts=1)
-        job.fail(bad.members, job.error(trouble, bad.members, attempts=1))
+        if _may_shorten(job, bad, trouble):
+            yield from shorten(job, bad.members[0], trouble, fill)
+        else:
+            job.fail(bad.members, job.error(trouble, bad.members, attempts=1))
         if not aside:
             return
         rest = Batch(aside, suspects.tokens * len(aside) // len(suspects))
@@ -115,12 +183,18 @@ def isolate(job: Job, suspects: Batch, trouble: Trouble) -> Flow[None]:
             return
         if found.remedy is not Remedy.ISOLATE:
             raise job.error(found, rest.members, attempts=1)
-        if not spared_any and not job.landed_any and not (yield from _any_lands_alone(job, rest)):
+        unclear = not spared_any and not job.landed_any and not issubclass(found.kind, InputTooLongError)
+        if unclear and not (yield from _any_lands_alone(job, rest)):
             raise job.error(found, suspects.members, attempts=1)
         missing = set(job.missing())
         suspects, trouble = Batch([one for one in rest.members if one in missing], rest.tokens), found
         if not len(suspects):
             return
+
+
+def _may_shorten(job: Job, bad: Batch, trouble: Trouble) -> bool:
+    long = issubclass(trouble.kind, InputTooLongError) and isinstance(job.items[bad.members[0]], str)
+    return long and job.ask.on_too_long != "error"
 
 
 def _any_lands_alone(job: Job, rest: Batch) -> Flow[bool]:
@@ -252,47 +326,3 @@ def _read(job: Job, batch: Batch, answer: Reply | Failure, *, base64: bool) -> L
     if broken.empty and may_ask_floats:
         return Trouble(EmbeddingError, "The answer to base64 was empty", "", Remedy.FLOAT, Pressure.NEUTRAL)
     return trouble_with_answer(broken.what)
-
-
-def list_models(gateway: Gateway, *, timeout: float) -> Flow[list[ModelInfo]]:
-    """Return every embedding model that the gateway lists, page after page."""
-    models: list[ModelInfo] = []
-    url: str | None = gateway.models_url
-    seen = set[str]()
-    while url is not None and url not in seen:
-        seen.add(url)
-        page, url = parse_models(gateway, (yield from _page(gateway, url, timeout=timeout)))
-        models.extend(page)
-    return models
-
-
-def _page(gateway: Gateway, url: str, *, timeout: float) -> Flow[bytes]:
-    """Return one page of the listing, tried again where that costs nothing: listing is free."""
-    for attempt in range(_LISTING_ATTEMPTS):
-        answer = yield from fetch(url, keyed=gateway.models_take_key)
-        if isinstance(answer, Reply) and answer.status == 200 and read_error(answer) is None:
-            return bytes(answer.body)
-        trouble = _listing_trouble(answer, gateway, timeout=timeout)
-        last = attempt == _LISTING_ATTEMPTS - 1
-        if last or trouble.remedy not in {Remedy.WAIT, Remedy.RETRY, Remedy.REPLAY}:
-            break
-        pause = max(back_off(attempt, 1.0), trouble.retry_after or 0.0)
-        if pause > timeout:
-            break
-        yield from sleep(pause)
-    said = trouble.said
-    raise trouble.kind(
-        f"{trouble.what} while listing the models of {gateway.name}. {trouble.hint}",
-        status=said.status if said else None,
-        code=said.code if said else None,
-        retry_after=trouble.retry_after,
-    )
-
-
-def _listing_trouble(answer: Reply | Failure, gateway: Gateway, *, timeout: float) -> Trouble:
-    if isinstance(answer, Failure):
-        return trouble_with_failure(answer, timeout=timeout)
-    said = read_error(answer)
-    assert said is not None
-    hints = gateway.error_hints
-    return trouble_with_error(said, answer.headers, now=answer.at, count=1, base64=False, hints=hints)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ._plan import SAFE_TOKENS, Batch
+from ._company import Company, failed_elsewhere
+from ._effects import Heard
+from ._plan import SAFE_TOKENS, Batch, estimated_tokens
+from ._quote import quoted
 from ._retry import Trouble
 from ._wire import Landed
 from .errors import EmbeddingError, InputError
@@ -18,11 +20,6 @@ from .gateways import ErrorHint
 from .inputs import named_positions
 from .results import EmbeddingResult, Matrix, Partial
 from .usage import Usage
-
-_SHOWN = 300
-"""Characters of the gateway's own message that an error quotes."""
-_SHINGLE = 12
-_SECRET = re.compile(r"\b(?:sk|key|rk|pk)-[\w*.-]{4,}|\bBearer\s+\S+", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -111,10 +108,17 @@ class Job:
         """For each of the caller's inputs, which of the distinct ones it is."""
         self.keys: Sequence[bytes] | None = None
         """Their names in the cache, if there is one."""
+        self.key_of: Callable[[Any], bytes] | None = None
+        """How an input is named there."""
+        self.company: Company | None = None
+        """The other calls of the client, if this one is not to be alone."""
         self.blank = [at for at, item in enumerate(items) if item == ""]
         """Empty texts, where they are allowed: never sent."""
         self.queue: deque[Batch] = deque()
         self.failures: dict[int, EmbeddingError] = {}
+        self.shortened: list[int] = []
+        """Texts that were too long, cut or averaged."""
+        self._own = len(items)
         self._rows: dict[str, Matrix] = {}
         self._done = np.zeros(len(items), dtype=bool)
         self._spent: list[Usage] = [Usage(deduplicated=len(places) - len(items))]
@@ -133,6 +137,27 @@ class Job:
         """Count a request that left."""
         self._spent.append(Usage(requests=1, retries=int(retry), replays=int(replay)))
 
+    def take_along(self, others: Sequence[str]) -> None:
+        """Add other calls' inputs, before anything is sent: they travel with ours."""
+        self.items = [*self.items, *others]
+        self.sizes = [*self.sizes, *map(estimated_tokens, others)]
+        if self.keys is not None and self.key_of is not None:
+            self.keys = [*self.keys, *map(self.key_of, others)]
+        self._done = np.zeros(len(self.items), dtype=bool)
+
+    def take_over(self, heard: Mapping[int, Heard]) -> list[int]:
+        """Take what landed in other calls, and return what they have left to us."""
+        left = []
+        for member, got in heard.items():
+            if isinstance(got, EmbeddingError):
+                self.fail([member], failed_elsewhere(got, self.positions([member])))
+            elif got is None:
+                left.append(member)
+            else:
+                self._spent.append(Usage(shared=1))
+                self.place([member], got[None, :])
+        return left
+
     def keep(self, batch: Batch, landed: Landed) -> None:
         """Put landed rows into their places, at once: whatever fails later, they are kept."""
         self.learned.dimensions = landed.rows.shape[1]
@@ -145,6 +170,8 @@ class Job:
         if landed.model:
             self._models.append(landed.model)
         self.place(batch.members, landed.rows)
+        if self.company is not None:
+            self.company.land(batch.members, landed.rows)
 
     def take(self, members: Sequence[int], known: Mapping[bytes, bytes]) -> None:
         """Put what an earlier call paid for into its places. What has another width than expected is not taken."""
@@ -159,6 +186,8 @@ class Job:
         self._spent.append(Usage(cached=len(found)))
         flat = np.frombuffer(b"".join(row for _, row in found), "<f4").astype(np.float32, copy=False)
         self.place([one for one, _ in found], flat.reshape(len(found), width))
+        if self.company is not None:
+            self.company.land([one for one, _ in found], flat.reshape(len(found), width))
 
     def for_cache(self, batch: Batch, landed: Landed) -> dict[bytes, bytes]:
         """Return a landed batch as the cache keeps it: as it was received."""
@@ -197,10 +226,32 @@ class Job:
         """Whether the gateway has answered anything rightly, in this call or an earlier one."""
         return self.learned.dimensions is not None
 
+    def suspects(self, members: Sequence[int]) -> set[int]:
+        """Return which texts may be too long, where these are to be shortened: they are best sent alone."""
+        most = self.ask.max_tokens
+        if self.ask.on_too_long == "error" or most is None:
+            return set()
+        return {one for one in members if self.sizes[one] > most}
+
+    def landed(self) -> dict[int, Matrix]:
+        """Return the rows that have landed, by input."""
+        return {int(one): self._rows["all"][one] for one in np.flatnonzero(self._done)}
+
+    def absorb(self, inner: Job) -> None:
+        """Count what a job within this one has spent, and who served it."""
+        self._spent.append(inner.usage())
+        self._providers |= inner._providers
+        self._generations += inner._generations
+        self._models += inner._models
+
     def missing(self) -> list[int]:
         """Return the distinct inputs that have no embedding yet and need one from the gateway."""
         lacking = np.flatnonzero(~self._done).tolist()
         return lacking if not self.blank else [one for one in lacking if one not in self.blank]
+
+    def first_failure(self) -> EmbeddingError | None:
+        """Return why the first of our own inputs that has no embedding has none."""
+        return next((error for one, error in self.failures.items() if one < self._own), None)
 
     def usage(self) -> Usage:
         """Return what the call has spent so far."""
@@ -215,6 +266,7 @@ class Job:
             usage=self.usage(),
             providers=tuple(self._providers),
             generation_ids=tuple(self._generations),
+            shortened=tuple(self.positions(self.shortened)) if self.shortened else (),
         )
 
     def positions(self, members: Sequence[int]) -> list[int]:
@@ -228,11 +280,11 @@ class Job:
         """Return the error that names what happened, where, and the way out."""
         said = trouble.said
         positions = self.positions(members)
-        quoted = self._quoted(said.message) if said else ""
+        safe = quoted(said.message, self.items) if said else ""
         tries = f", {attempts} attempts" if attempts > 1 else ""
-        inputs = named_positions(positions).lower()
+        inputs = named_positions(positions).lower() if positions else "an input of another call, none"
         where = f"at {self.ask.gateway}: model {self.ask.model!r}, {inputs} of {len(self.places)}{tries}"
-        says = f" It says: {quoted!r}." if quoted else ""
+        says = f" It says: {safe!r}." if safe else ""
         return trouble.kind(
             f"{trouble.what} {where}.{says} {trouble.hint}",
             status=said.status if said else None,
@@ -282,12 +334,6 @@ class Job:
     def _model(self) -> str:
         return self._models[0] if self._models else self.ask.model
 
-    def _quoted(self, message: str) -> str:
-        """Return the gateway's message without anything that looks like a key or stands in one of our texts."""
-        message = " ".join(_SECRET.sub("[key]", message).split())[:_SHOWN].rstrip(". ")
-        texts = [text for text in map(_all_text, self.items) if text]
-        return "" if _echoes(message, texts) else message
-
 
 def unit_length(rows: Matrix) -> Matrix:
     """Return the rows scaled to unit length."""
@@ -297,21 +343,3 @@ def unit_length(rows: Matrix) -> Matrix:
 
 def _consecutive(members: Sequence[int]) -> bool:
     return members[-1] - members[0] == len(members) - 1
-
-
-def _all_text(item: Any) -> str:
-    """Return an input's text, or all texts of a content."""
-    return item if isinstance(item, str) else str(item)
-
-
-def _echoes(message: str, texts: Sequence[str]) -> bool:
-    """Say whether a message repeats a stretch of an input: then it is not shown at all."""
-    shingles = {message[at : at + _SHINGLE] for at in range(max(0, len(message) - _SHINGLE) + 1)} if message else set()
-    whole = [one for one in shingles if len(one) == _SHINGLE]
-    for text in texts:
-        if len(text) <= _SHINGLE:
-            if len(text) > 2 and text in message:
-                return True
-        elif any(one in text for one in whole):
-            return True
-    return False

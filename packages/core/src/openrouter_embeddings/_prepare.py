@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 from pydantic_core import to_json
 
+from ._company import Company
+from ._effects import Flight
 from ._job import Ask, Job, Learned
 from ._plan import MOST_INPUTS, SAFE_INPUTS, SAFE_TOKENS, estimated_tokens, unique
 from ._wire import merged
@@ -21,6 +23,15 @@ from .results import Partial
 
 InputType: TypeAlias = Literal["query", "document"]
 Progress: TypeAlias = Callable[[int, int], None]
+
+
+class Flights(Protocol):
+    """What all calls of a client have in flight."""
+
+    def begin(self, kind: tuple[str, str], /) -> Flight:
+        """Return one call's share."""
+        ...
+
 
 QUERY_PATIENCE = 30.0
 QUERY_RETRIES = 2
@@ -85,6 +96,7 @@ def prepare(
     resume: Partial | None = None,
     on_progress: Progress | None = None,
     address: Callable[[], str] | None = None,
+    flights: Flights | None = None,
 ) -> Job:
     """Return the job: what to embed, how it is marked and asked for, and what is already known of it.
 
@@ -103,7 +115,8 @@ def prepare(
     multimodal = any(isinstance(one, Content) for one in given)
     if multimodal:
         _check_multimodal(options, profile, given)
-        firsts, places = unique([one if isinstance(one, str) else to_json(one.to_wire()) for one in given])
+        names: list[Any] = [one if isinstance(one, str) else to_json(one.to_wire()) for one in given]
+        firsts, places = unique(names)
         distinct = [given[at] for at in firsts]
         sizes = [_size(one) for one in distinct]
         items = _wired(distinct, marks.prefix)
@@ -115,8 +128,13 @@ def prepare(
         sizes = [estimated_tokens(text) + extra for text in items]
     ask = _ask(options, profile, marks, side, on_progress=on_progress, multimodal=multimodal)
     job = Job(ask, learned, items, sizes, places)
+    if flights is not None:
+        shares = options.coalesce_queries and side == "query" and len(items) == 1 and not multimodal
+        flight = flights.begin((side, ask.encoding))
+        job.company = Company(flight, [names[at] for at in firsts] if multimodal else items, shares=shares)
     if options.cache is not None:
-        job.keys = _cache_keys(options, marks, job, address=(address or options.address)())
+        job.key_of = _namer(options, marks, ask.prefix, address=(address or options.address)())
+        job.keys = [job.key_of(one) for one in items]
     if resume is not None:
         _resume(job, resume)
     return job
@@ -177,8 +195,8 @@ _CHANGES_WEIGHTS = ("order", "only", "ignore", "allow_fallbacks", "quantizations
 """Preferences by which another copy of the weights may answer. The others say who may not, at what price, how fast."""
 
 
-def _cache_keys(options: Options, marks: Marking, job: Job, *, address: str) -> list[bytes]:
-    """Return each distinct input's name in the cache: a hash of everything that changes its numbers, nothing else."""
+def _namer(options: Options, marks: Marking, prefix: str, *, address: str) -> Callable[[Any], bytes]:
+    """Return what names an input in the cache: a hash of everything that changes its numbers, nothing else."""
     provider: Mapping[str, Any] = options.provider or {}
     routing = {name: provider[name] for name in _CHANGES_WEIGHTS if name in provider}
     facts = [
@@ -190,8 +208,7 @@ def _cache_keys(options: Options, marks: Marking, job: Job, *, address: str) -> 
         json.dumps(options.extra_body, sort_keys=True, default=str) if options.extra_body else None,
     ]
     keyer = Keyer(facts, secret=getattr(options.cache, "secret", None))
-    prefix = job.ask.prefix
-    return [keyer.key((prefix + one).encode() if isinstance(one, str) else to_json(one)) for one in job.items]
+    return lambda one: keyer.key((prefix + one).encode() if isinstance(one, str) else to_json(one))
 
 
 def _wired(distinct: list[Input], prefix: str) -> list[Any]:

@@ -54,6 +54,14 @@ class Trouble:
     said: ErrorBody | None = None
 
 
+TOO_LONG = Trouble(
+    errors.InputTooLongError,
+    "The input is too long for the model",
+    "Split it into pieces, or set on_too_long.",
+    Remedy.ISOLATE,
+)
+
+
 def asked_wait(headers: Mapping[str, str], in_body: object, *, now: float) -> float | None:
     """Return the seconds the gateway asks us to wait, or None if it asks for nothing usable.
 
@@ -233,8 +241,8 @@ def _refusal(
     if count > 1 and (sized or (said.error_type not in _LENGTH_TYPES and _OF_MANY.search(message))):
         return errors.InvalidRequestError, "The batch was too large", "Lower batch_size.", Remedy.SPLIT
     long = said.status == 413 or said.error_type in _LENGTH_TYPES | _SIZE_TYPES or bool(_OF_LENGTH.search(message))
-    if count == 1 and long:
-        return errors.InputTooLongError, "The input is too long for the model", "Split it into pieces.", Remedy.ISOLATE
+    if long:
+        return TOO_LONG.kind, TOO_LONG.what, TOO_LONG.hint, TOO_LONG.remedy
     if "input_type" in message:
         hint = "Set query_input_type='' and document_input_type='' to send no input_type."
         return errors.InvalidRequestError, refused, hint, Remedy.NONE

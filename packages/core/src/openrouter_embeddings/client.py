@@ -9,9 +9,10 @@ from typing import Any, NoReturn, Self, TypeVar, Unpack
 
 from ._drive import World, adrive, drive
 from ._drive_cache import Store
+from ._drive_flights import Flights
 from ._drive_http import Http
 from ._flow import embed as embed_flow
-from ._flow import list_models as list_models_flow
+from ._flow_models import list_models as list_models_flow
 from ._job import Job, Learned
 from ._limits import Limits
 from ._prepare import InputType, Progress, first_lessons, prepare
@@ -40,6 +41,7 @@ class _Shared:
         self._usage = Usage()
         self._address: str | None = None
         self.built: World | None = None
+        self.flights = Flights()
         self.learned = first_lessons(options, self.profile)
 
     def address(self) -> str:
@@ -75,7 +77,13 @@ class _Shared:
             http_client=options.http_client,
             async_http_client=options.async_http_client,
         )
-        return World(limits=limits, http=http, url=gateway.embeddings_url, store=Store(open_cache(options.cache)))
+        return World(
+            limits=limits,
+            http=http,
+            url=gateway.embeddings_url,
+            store=Store(open_cache(options.cache)),
+            flights=self.flights,
+        )
 
     def _headers(self, keyed: bool) -> Mapping[str, str]:
         """Return the headers of one request. The key is read for each, and kept in none."""
@@ -160,6 +168,7 @@ class _Client:
             resume=resume,
             on_progress=on_progress,
             address=shared.address,
+            flights=shared.flights,
         )
 
     def __repr__(self) -> str:

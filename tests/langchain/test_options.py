@@ -13,6 +13,8 @@ import pytest
 from langchain_core.embeddings import Embeddings
 from langchain_core.load import dumpd, dumps
 
+import langchain_openrouter_embeddings
+import openrouter_embeddings
 from langchain_openrouter_embeddings import OpenRouterEmbeddings, __all__
 from openrouter_embeddings import INFRON, ConfigurationError, Options, ProviderPreferences
 
@@ -33,8 +35,9 @@ def copied(request: pytest.FixtureRequest) -> Any:
     return COPIES[request.param]
 
 
-def test_the_package_offers_the_class_and_nothing_else():
-    assert __all__ == ["OpenRouterEmbeddings"]
+def test_the_package_offers_the_class_and_the_usage_of_a_block():
+    assert __all__ == ["OpenRouterEmbeddings", "track_usage"]
+    assert langchain_openrouter_embeddings.track_usage is openrouter_embeddings.track_usage
     assert issubclass(OpenRouterEmbeddings, Embeddings)
     # langchain-postgres refuses an embedder that has this method.
     assert not hasattr(OpenRouterEmbeddings, "embed_query_inline")

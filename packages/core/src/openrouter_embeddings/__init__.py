@@ -28,7 +28,7 @@ from .options import ClientOptions, Options
 from .preferences import ProviderPreferences
 from .profiles import Marking, Profile, profile_for
 from .results import EmbeddingResult, Partial
-from .usage import Usage
+from .usage import Usage, UsageTracker, track_usage
 
 __all__ = [
     "INFRON",
@@ -73,6 +73,8 @@ __all__ = [
     "TextPart",
     "TimedOutError",
     "Usage",
+    "UsageTracker",
     "VideoPart",
     "profile_for",
+    "track_usage",
 ]

@@ -23,7 +23,7 @@ from .inputs import Input
 from .options import ClientOptions, Options, check_known
 from .profiles import profile_for
 from .results import EmbeddingResult, Partial
-from .usage import Usage
+from .usage import Usage, count_usage
 
 try:
     _VERSION = version("openrouter-embeddings")
@@ -106,9 +106,10 @@ class _Shared:
         return known | {name.lower(): value for name, value in (options.extra_headers or {}).items()}
 
     def add(self, usage: Usage) -> None:
-        """Add to the running totals."""
+        """Add to the running totals, and to those of the `track_usage` blocks around the call."""
         with self._lock:
             self._usage += usage
+        count_usage(usage)
 
     @property
     def usage(self) -> Usage:

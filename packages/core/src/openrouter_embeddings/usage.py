@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Generic, ParamSpec, TypeVar
+
+N = TypeVar("N", int, float)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +55,90 @@ class Usage:
     def to_dict(self) -> dict[str, Any]:
         """Return the plain mapping that framework metadata carries."""
         return {one.name: getattr(self, one.name) for one in fields(Usage)}
+
+
+class _Total(Generic[N]):
+    """One field of a tracker's total, to be read on the tracker itself."""
+
+    def __set_name__(self, owner: type[UsageTracker], name: str) -> None:
+        self._name = name
+
+    def __get__(self, tracker: UsageTracker, owner: type[UsageTracker]) -> N:
+        value: N = getattr(tracker.total, self._name)
+        return value
+
+
+class UsageTracker:
+    """What the calls that began in a `track_usage` block have spent so far. Its fields are those of `Usage`."""
+
+    prompt_tokens = _Total[int]()
+    total_tokens = _Total[int]()
+    cost = _Total[float]()
+    requests = _Total[int]()
+    retries = _Total[int]()
+    replays = _Total[int]()
+    server_cached = _Total[int]()
+    cached = _Total[int]()
+    shared = _Total[int]()
+    deduplicated = _Total[int]()
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._total = Usage()
+        self._around = _active.get()
+
+    @property
+    def total(self) -> Usage:
+        """The sum so far."""
+        return self._total
+
+    def add(self, usage: Usage) -> None:
+        """Add to the sum."""
+        with self._lock:
+            self._total += usage
+
+    def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function so that what it spends is counted here, in whichever thread that is.
+
+        A plain `threading.Thread` or `ThreadPoolExecutor` does not know in which block it was started:
+        `pool.submit(usage.run, client.embed_documents, texts)` tells it.
+        """
+        before = _active.get()
+        token = _active.set(tuple(dict.fromkeys((*before, *self._around, self))))
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _active.reset(token)
+
+    def __repr__(self) -> str:
+        return f"UsageTracker({self.total!r})"
+
+
+_active: ContextVar[tuple[UsageTracker, ...]] = ContextVar("openrouter_embeddings_usage", default=())
+"""The trackers of the blocks that the running code is in. A task, and a thread given the context, inherit them."""
+
+
+@contextmanager
+def track_usage() -> Iterator[UsageTracker]:
+    """Count what every call of any client spends that begins inside the block.
+
+    Calls are counted when they end, failed ones too. Blocks nest: the outer one counts what the inner one does. The
+    context carries the block into asyncio tasks, `asyncio.to_thread` and the executors of the frameworks that copy it;
+    `UsageTracker.run` carries it into other threads. A call in another process is not counted.
+
+    Yields:
+        The tracker. It can be read during the block and after it.
+    """
+    tracker = UsageTracker()
+    _active.set((*_active.get(), tracker))
+    try:
+        yield tracker
+    finally:
+        # Not a reset to what was before: a fixture or a generator may leave its block in another context.
+        _active.set(tuple(one for one in _active.get() if one is not tracker))
+
+
+def count_usage(usage: Usage) -> None:
+    """Add to the tracker of each block that the running call began in."""
+    for tracker in _active.get():
+        tracker.add(usage)

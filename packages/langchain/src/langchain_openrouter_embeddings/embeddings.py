@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -9,7 +10,7 @@ from dataclasses import fields
 from typing import Any, Required, Self, Unpack
 
 from langchain_core.embeddings import Embeddings
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_serializer
 
 from openrouter_embeddings import AsyncClient, Client, ClientOptions, ConfigurationError, Gateway, Options, Usage
 from openrouter_embeddings.options import check_known
@@ -89,9 +90,14 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
         await embeddings.aembed_documents(["Document 1...", "Document 2..."])
         ```
 
-    Usage:
+    Usage, of this object and of a block of code:
         ```python
+        from langchain_openrouter_embeddings import track_usage
+
         embeddings.usage.total_tokens, embeddings.usage.cost
+        with track_usage() as usage:
+            retriever.invoke("What is the meaning of life?")
+        usage.total_tokens, usage.cost
         ```
     """
 
@@ -233,6 +239,11 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
     def __reduce__(self) -> tuple[Any, ...]:
         self._client.__reduce__()  # refuses what cannot travel
         return _rebuilt, (type(self), self._given())
+
+    @field_serializer("cache", when_used="json")
+    def _path_of_cache(self, cache: Any) -> str | None:
+        """Return what JSON can say of a cache: the path it was given as. An object is alive, and stays out."""
+        return os.fspath(cache) if isinstance(cache, (str, os.PathLike)) else None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):  # pydantic's own refusal would show the value, which may be a key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from inspect import signature
@@ -11,7 +12,7 @@ from typing import Any, Self
 from haystack import default_from_dict, default_to_dict
 from haystack.utils import Secret
 
-from openrouter_embeddings import Client, ClientOptions, ConfigurationError, InputType, Usage
+from openrouter_embeddings import Cache, Client, ClientOptions, ConfigurationError, EmbeddingResult, InputType, Usage
 
 API_KEY = Secret.from_env_var("OPENROUTER_API_KEY", strict=False)
 """The default: the core reads the variable itself, and names it if it is not set."""
@@ -29,6 +30,7 @@ class Embedder:
     prefix: str
     suffix: str
     input_type: InputType
+    cache: Cache | str | None
     _client: Client
 
     def _keep(self, given: Mapping[str, Any]) -> None:
@@ -77,8 +79,11 @@ class Embedder:
         :returns:
             Dictionary with serialized data.
         :raises ValueError:
-            If the API key is a token: only `Secret.from_env_var` can be saved.
+            If the API key is a token or the cache an object: only `Secret.from_env_var` and a path can be saved.
         """
+        if self.cache is not None and not isinstance(self.cache, str):
+            message = f"A {type(self.cache).__name__} cannot be saved. Give the cache as the path of its file."
+            raise ConfigurationError(message)
         given = {name: _plain(vars(self)[name]) for name in signature(type(self).__init__).parameters if name != "self"}
         return default_to_dict(self, **{name: value for name, value in given.items() if value is not None})
 
@@ -100,9 +105,15 @@ class Embedder:
         return default_from_dict(cls, {**data, "init_parameters": saved})
 
 
-def meta_of(model: str, usage: Usage, providers: Sequence[str] = ()) -> dict[str, Any]:
+def meta_of(model: str, usage: Usage, providers: Sequence[str] = (), shortened: Sequence[int] = ()) -> dict[str, Any]:
     """Return what a run reports: the names Haystack's tracers read, and the sums over all requests."""
-    return {"model": model, "usage": usage.to_dict(), "providers": list(providers)}
+    meta = {"model": model, "usage": usage.to_dict(), "providers": list(providers)}
+    return {**meta, "shortened": list(shortened)} if shortened else meta
+
+
+def meta_of_result(result: EmbeddingResult) -> dict[str, Any]:
+    """Return what a run reports that embedded everything."""
+    return meta_of(result.model, result.usage, result.providers, result.shortened)
 
 
 def _token(key: Secret) -> str:
@@ -115,9 +126,9 @@ def _token(key: Secret) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Copy containers into the dicts and lists that YAML can hold, so that no caller's object is shared."""
+    """Copy containers and paths into what YAML can hold, so that no caller's object is shared."""
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(one) for one in value]
-    return value
+    return os.fspath(value) if isinstance(value, os.PathLike) else value

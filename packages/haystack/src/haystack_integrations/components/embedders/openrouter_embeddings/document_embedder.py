@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,9 +13,9 @@ from haystack import Document, component, logging
 from haystack.utils import Secret
 from tqdm import tqdm
 
-from openrouter_embeddings import ConfigurationError, EmbeddingError, EmbeddingResult, InputError, Usage
+from openrouter_embeddings import Cache, ConfigurationError, EmbeddingError, EmbeddingResult, InputError, Usage
 
-from ._options import API_KEY, Embedder, meta_of
+from ._options import API_KEY, Embedder, meta_of, meta_of_result
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class OpenRouterDocumentEmbedder(Embedder):
         max_retries: int | None = None,
         max_replays: int | None = None,
         retry_timeout: float | None = None,
-        cache: str | None = None,
+        cache: Cache | str | os.PathLike[str] | None = None,
         server_cache: int | None = None,
         max_cost: float | None = None,
         on_empty: str | None = None,
@@ -124,7 +125,7 @@ class OpenRouterDocumentEmbedder(Embedder):
         :param max_retries: Most retries of one request.
         :param max_replays: How often a request that may have been billed is sent again.
         :param retry_timeout: Seconds that one batch may spend waiting for retries.
-        :param cache: Path of a SQLite file that remembers embeddings.
+        :param cache: Path of a SQLite file that remembers embeddings. A cache object will do, but cannot be saved.
         :param server_cache: Seconds for which the gateway keeps its answers: a request sent again is not charged again.
         :param max_cost: USD that this embedder may spend; it stops before the request that would pass it.
         :param on_empty: What becomes of an empty text; by default it is an error before any request.
@@ -150,7 +151,8 @@ class OpenRouterDocumentEmbedder(Embedder):
         :param documents: Documents to embed. An empty list makes no request.
         :returns: A dictionary with the following keys:
             - `documents`: Copies of the documents with an embedding, in input order.
-            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries) and `providers`.
+            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries, ...) and `providers`;
+              `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
             - `failed_documents`: Documents without an embedding; empty unless `raise_on_failure=False`.
         :raises TypeError: If the input is not a list of documents, each of them.
         :raises EmbeddingError: If a document cannot be embedded and `raise_on_failure=True`.
@@ -175,7 +177,8 @@ class OpenRouterDocumentEmbedder(Embedder):
         :param documents: Documents to embed. An empty list makes no request.
         :returns: A dictionary with the following keys:
             - `documents`: Copies of the documents with an embedding, in input order.
-            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries) and `providers`.
+            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries, ...) and `providers`;
+              `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
             - `failed_documents`: Documents without an embedding; empty unless `raise_on_failure=False`.
         :raises TypeError: If the input is not a list of documents, each of them.
         :raises EmbeddingError: If a document cannot be embedded and `raise_on_failure=True`.
@@ -249,7 +252,7 @@ class OpenRouterDocumentEmbedder(Embedder):
 
 def _complete(documents: list[Document], result: EmbeddingResult) -> dict[str, Any]:
     embedded = [replace(one, embedding=row) for one, row in zip(documents, result.tolist(), strict=True)]
-    meta = meta_of(result.model, result.usage, result.providers)
+    meta = meta_of_result(result)
     return {"documents": embedded, "meta": meta, "failed_documents": []}
 
 
@@ -261,9 +264,12 @@ def _rejoined(
     documents: list[Document], spared: list[int], rest: dict[str, Any], error: EmbeddingError
 ) -> dict[str, Any]:
     """Return what came of the spared documents, with positions as the caller counts them."""
-    failed = [{**one, "position": spared[one["position"]]} for one in rest["meta"].get("failed", [])]
+    meta = rest["meta"]
+    if "shortened" in meta:
+        meta = {**meta, "shortened": [spared[one] for one in meta["shortened"]]}
+    failed = [{**one, "position": spared[one["position"]]} for one in meta.get("failed", [])]
     failed += [_named(one, documents[one], error) for one in error.positions]
-    return _with_holes(documents, rest["documents"], rest["meta"], sorted(failed, key=itemgetter("position")))
+    return _with_holes(documents, rest["documents"], meta, sorted(failed, key=itemgetter("position")))
 
 
 def _with_holes(

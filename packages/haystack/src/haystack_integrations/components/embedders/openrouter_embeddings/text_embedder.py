@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from haystack import component
 from haystack.utils import Secret
 
-from ._options import API_KEY, Embedder, meta_of
+from openrouter_embeddings import Cache
+
+from ._options import API_KEY, Embedder, meta_of_result
 
 
 @component
@@ -56,7 +59,7 @@ class OpenRouterTextEmbedder(Embedder):
         max_retries: int | None = None,
         max_replays: int | None = None,
         retry_timeout: float | None = None,
-        cache: str | None = None,
+        cache: Cache | str | os.PathLike[str] | None = None,
         server_cache: int | None = None,
         max_cost: float | None = None,
         on_empty: str | None = None,
@@ -98,7 +101,7 @@ class OpenRouterTextEmbedder(Embedder):
         :param max_retries: Most retries of one request.
         :param max_replays: How often a request that may have been billed is sent again.
         :param retry_timeout: Seconds that one batch may spend waiting for retries.
-        :param cache: Path of a SQLite file that remembers embeddings.
+        :param cache: Path of a SQLite file that remembers embeddings. A cache object will do, but cannot be saved.
         :param server_cache: Seconds for which the gateway keeps its answers: a request sent again is not charged again.
         :param max_cost: USD that this embedder may spend; it stops before the request that would pass it.
         :param on_empty: What becomes of an empty text; by default it is an error before any request.
@@ -122,11 +125,12 @@ class OpenRouterTextEmbedder(Embedder):
         :param text: Text to embed.
         :returns: A dictionary with the following keys:
             - `embedding`: The embedding of the text.
-            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries) and `providers`.
+            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries, ...) and `providers`;
+              `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
         :raises TypeError: If the input is not a string.
         """
         result = self._client.embed([self._marked(text)], input_type=self.input_type)
-        return {"embedding": result.tolist()[0], "meta": meta_of(result.model, result.usage, result.providers)}
+        return {"embedding": result.tolist()[0], "meta": meta_of_result(result)}
 
     @component.output_types(embedding=list[float], meta=dict[str, Any])
     async def run_async(self, text: str) -> dict[str, Any]:
@@ -135,11 +139,12 @@ class OpenRouterTextEmbedder(Embedder):
         :param text: Text to embed.
         :returns: A dictionary with the following keys:
             - `embedding`: The embedding of the text.
-            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries) and `providers`.
+            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries, ...) and `providers`;
+              `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
         :raises TypeError: If the input is not a string.
         """
         result = await self._client.as_async().embed([self._marked(text)], input_type=self.input_type)
-        return {"embedding": result.tolist()[0], "meta": meta_of(result.model, result.usage, result.providers)}
+        return {"embedding": result.tolist()[0], "meta": meta_of_result(result)}
 
     def _marked(self, text: str) -> str:
         if not isinstance(text, str):

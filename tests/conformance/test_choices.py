@@ -1,0 +1,150 @@
+"""What the user chose holds, in every framework: what is sent again, what is let through, what is counted."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from openrouter_embeddings import ConfigurationError, InsufficientCreditsError, ServerError, track_usage
+
+
+def test_an_empty_text_becomes_zeros_where_that_is_chosen(make, gateway, sent, truth, texts):
+    """The others are embedded, each in its place, and the empty one is not sent.
+
+    Troubleshooting: a shift means that the empty text was dropped; a 400, that it was sent.
+    """
+    rows = make(on_empty="zero").embed_documents([texts[0], "", texts[1], ""])
+    np.testing.assert_allclose(rows[[0, 2]], truth.rows(texts[:2]), atol=1e-6)
+    assert not rows[[1, 3]].any()
+    assert [one.body["input"] for one in sent()] == [texts[:2]]
+
+
+def test_an_empty_query_becomes_zeros_where_that_is_chosen(make, sent):
+    """The width is the one asked for, and there is no request.
+
+    Troubleshooting: a request means that only lists are looked through.
+    """
+    row = make(on_empty="zero").embed_query("")
+    assert row.shape == (64,)
+    assert not row.any()
+    assert sent() == []
+
+
+def test_what_may_have_been_billed_is_left_alone_where_that_is_chosen(make, gateway, sent, texts):
+    """`max_replays=0`: the caller decides about a second payment.
+
+    Troubleshooting: a second request means that the option does not reach the core.
+    """
+    gateway.trouble("status", status=500)
+    subject = make(max_replays=0)
+    with pytest.raises(ServerError):
+        subject.embed_documents(texts[:3])
+    assert (len(sent()), subject.usage.replays) == (1, 0)
+
+
+def test_and_sent_again_as_often_as_is_chosen(make, gateway, sent, truth, texts):
+    """`max_replays=3`: three answers are lost, the fourth is taken, and the usage says how often it was risked.
+
+    Troubleshooting: an error means that the default of one replay is in force.
+    """
+    gateway.trouble("status", status=502, times=3)
+    subject = make(max_replays=3)
+    np.testing.assert_allclose(subject.embed_documents(texts[:3]), truth.rows(texts[:3]), atol=1e-6)
+    assert (len(sent()), subject.usage.retries, subject.usage.replays) == (4, 3, 3)
+
+
+def test_what_was_surely_not_billed_is_no_replay(make, gateway, truth, texts):
+    """A 503 is sent again also with `max_replays=0`.
+
+    Troubleshooting: an error means that every retry is taken for a replay.
+    """
+    gateway.trouble("status", status=503, retry_after=0.01)
+    subject = make(max_replays=0)
+    np.testing.assert_allclose(subject.embed_documents(texts[:3]), truth.rows(texts[:3]), atol=1e-6)
+    assert (subject.usage.retries, subject.usage.replays) == (1, 0)
+
+
+def test_the_gateways_own_cache_is_asked_for_where_that_is_chosen(make, sent, texts):
+    """`server_cache=600` is two headers on every request; without it there is none.
+
+    Troubleshooting: no header means that the option does not reach the core.
+    """
+    make(server_cache=600).embed_documents(texts[:2])
+    make().embed_documents(texts[:2])
+    asked = [{name: value for name, value in one.headers.items() if "openrouter-cache" in name} for one in sent()]
+    assert asked == [{"x-openrouter-cache": "true", "x-openrouter-cache-ttl": "600"}, {}]
+
+
+def test_a_width_that_is_ignored_is_cut_where_that_is_chosen(make, gateway, truth, texts):
+    """The first numbers of a wider embedding, at unit length, where the family was trained for that.
+
+    Troubleshooting: an error means that the option does not reach the core; rows of another length, that they were cut
+    and not scaled.
+    """
+    gateway.trouble("ignore_dimensions", times=None)
+    rows = make(dimensions_fallback=True).embed_documents(texts[:3])
+    wide = truth.rows(texts[:3], dimensions=1536)[:, :64]
+    np.testing.assert_allclose(rows, wide / np.linalg.norm(wide, axis=1, keepdims=True), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("max_replays", -1),
+        ("server_cache", 0),
+        ("server_cache", 86_401),
+        ("on_empty", "skip"),
+        ("on_too_long", "cut"),
+        ("max_cost", -0.5),
+        ("cache", 7),
+    ],
+)
+def test_a_choice_there_is_not_is_refused(make, sent, option, value):
+    """Each option is checked when the object is made.
+
+    Troubleshooting: an object that is made all the same fails in the middle of an indexing run.
+    """
+    with pytest.raises(ConfigurationError, match=option):
+        make(**{option: value})
+    assert sent() == []
+
+
+def test_a_block_counts_what_was_spent_in_it(make, gateway, texts):
+    """Documents, queries, failures: the tracker has what the objects' own totals have.
+
+    Troubleshooting: less means that work was handed to a thread or a task without its context.
+    """
+    subject = make(batch_size=4, max_concurrency=2)
+    gateway.trouble("status", status=503, retry_after=0.01)
+    with track_usage() as usage:
+        subject.embed_documents(texts)
+        subject.embed_query(texts[0])
+        gateway.trouble("status", status=402, after=1, times=None)
+        with pytest.raises(InsufficientCreditsError):
+            subject.embed_documents(texts)
+    assert usage.total == subject.usage
+    assert usage.retries == 1
+    gateway.reset()
+    subject.embed_query(texts[1])
+    assert usage.requests == subject.usage.requests - 1
+
+
+def test_a_block_around_many_tasks_counts_them_all(make, texts):
+    """Web servers and agents embed side by side, some of it in threads that carry the context.
+
+    Troubleshooting: less means that a task counts for its own context only.
+    """
+    subject = make()
+
+    async def one(text: str) -> None:
+        answer = subject.query(text) if subject.is_async else asyncio.to_thread(subject.query, text)
+        await answer
+
+    async def many() -> int:
+        with track_usage() as usage:
+            await asyncio.gather(*map(one, texts[:5]))
+        return usage.requests
+
+    assert asyncio.run(many()) == subject.usage.requests == 5

@@ -1,0 +1,206 @@
+"""Options about money and odd texts, as Haystack's pipelines meet them; what a block of code spends."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from haystack import Document, Pipeline
+from haystack.components.retrievers.in_memory import InMemoryEmbeddingRetriever
+from haystack.components.writers import DocumentWriter
+from haystack.document_stores.in_memory import InMemoryDocumentStore
+
+from haystack_integrations.components.embedders.openrouter_embeddings import (
+    OpenRouterDocumentEmbedder,
+    OpenRouterTextEmbedder,
+)
+from openrouter_embeddings import (
+    BudgetExceededError,
+    ConfigurationError,
+    InsufficientCreditsError,
+    MemoryCache,
+    SqliteCache,
+    Usage,
+    track_usage,
+)
+
+from .conftest import UNMARKED
+
+
+def documents(count: int) -> list[Document]:
+    return [Document(content=f"text number {one}") for one in range(count)]
+
+
+# -------------------------------------------------------------------------------------------------------- the cache
+
+
+def test_an_index_that_is_built_again_costs_nothing(
+    call: Any, documents_embedder: Any, gateway: Any, tmp_path: Path
+) -> None:
+    first, again = (
+        call(documents_embedder(cache=str(tmp_path / "e.sqlite")), documents=documents(12)) for _ in range(2)
+    )
+    assert gateway.paid_inputs() == 12
+    assert [one.embedding for one in again["documents"]] == [one.embedding for one in first["documents"]]
+    assert again["meta"]["usage"] == Usage(cached=12).to_dict()
+
+
+def test_a_saved_pipeline_finds_its_cache_again(
+    run_pipeline: Any, documents_embedder: Any, gateway: Any, tmp_path: Path
+) -> None:
+    pipeline = Pipeline()
+    pipeline.add_component("embedder", documents_embedder(cache=tmp_path / "e.sqlite"))
+    saved = pipeline.dumps()
+    assert f"cache: {tmp_path / 'e.sqlite'}\n" in saved
+    for _ in range(2):
+        run_pipeline(Pipeline.loads(saved), {"embedder": {"documents": documents(12)}})
+    assert gateway.paid_inputs() == 12
+
+
+def test_a_pipeline_that_failed_pays_for_the_rest_only(
+    call: Any, documents_embedder: Any, gateway: Any, tmp_path: Path
+) -> None:
+    def embedder() -> OpenRouterDocumentEmbedder:
+        made: OpenRouterDocumentEmbedder = documents_embedder(
+            cache=str(tmp_path / "e.sqlite"), batch_size=4, max_concurrency=1
+        )
+        return made
+
+    gateway.trouble("status", status=402, after=2, times=None)
+    with pytest.raises(InsufficientCreditsError):
+        call(embedder(), documents=documents(12))
+    gateway.reset()
+    assert call(embedder(), documents=documents(12))["meta"]["usage"]["cached"] == 8
+    assert gateway.paid_inputs() == 4
+
+
+def test_an_object_is_a_cache_too_and_is_not_saved(call: Any, documents_embedder: Any, tmp_path: Path) -> None:
+    for cache in (SqliteCache(tmp_path / "e.sqlite"), MemoryCache()):
+        embedder = documents_embedder(cache=cache)
+        call(embedder, documents=documents(3))
+        assert call(embedder, documents=documents(3))["meta"]["usage"]["cached"] == 3
+        with pytest.raises(ConfigurationError) as caught:
+            embedder.to_dict()
+        assert str(caught.value) == (
+            f"A {type(cache).__name__} cannot be saved. Give the cache as the path of its file."
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------- the sum
+
+
+def test_meta_is_the_sum_over_retries_splits_replays_and_the_cache(
+    call: Any, documents_embedder: Any, gateway: Any, tmp_path: Path
+) -> None:
+    call(documents_embedder(cache=str(tmp_path / "e.sqlite")), documents=documents(5))
+    gateway.reset()
+    gateway.trouble("refuse_batch", limit=4, times=None)
+    gateway.trouble("status", status=503, retry_after=0.01)
+    gateway.trouble("status", status=502)
+    given = [*documents(17), Document(id="double", content="text number 3")]
+    embedder = documents_embedder(cache=str(tmp_path / "e.sqlite"))
+    meta = call(embedder, documents=given)["meta"]
+    usage = meta["usage"]
+    assert list(usage) == [one.name for one in fields(Usage)]
+    assert usage["requests"] == len(gateway.embedding_requests())
+    assert (usage["cached"], usage["deduplicated"], usage["retries"], usage["replays"]) == (5, 1, 2, 1)
+    whole = documents_embedder().run(documents(17)[5:])["meta"]["usage"]
+    assert usage["total_tokens"] == whole["total_tokens"]
+    assert usage["cost"] == pytest.approx(whole["cost"])
+    assert meta["providers"]
+    assert "shortened" not in meta
+
+
+# ------------------------------------------------------------------------------------------------ the limit on cost
+
+
+def dear(documents_embedder: Any, **options: Any) -> Any:
+    """Return an embedder that may spend what two batches of three and a half cost."""
+    price = documents_embedder().run(documents(3))["meta"]["usage"]["cost"]
+    return documents_embedder(batch_size=3, max_concurrency=1, max_cost=2.5 * price, **options)
+
+
+def test_the_limit_on_cost_raises_with_what_landed(call: Any, documents_embedder: Any) -> None:
+    with pytest.raises(BudgetExceededError) as caught:
+        call(dear(documents_embedder), documents=documents(12))
+    landed = vars(caught.value)["documents"]
+    assert [one.content for one in landed] == [one.content for one in documents(6)]
+    assert all(one.embedding for one in landed)
+
+
+def test_or_returns_what_landed_and_names_the_rest(call: Any, documents_embedder: Any) -> None:
+    embedder = dear(documents_embedder, raise_on_failure=False)
+    found = call(embedder, documents=documents(12))
+    assert [one.content for one in found["documents"]] == [one.content for one in documents(6)]
+    assert [one.content for one in found["failed_documents"]] == [one.content for one in documents(12)[6:]]
+    assert {one["error"] for one in found["meta"]["failed"]} == {"BudgetExceededError"}
+    assert 0 < found["meta"]["usage"]["cost"] <= embedder.max_cost
+
+
+# -------------------------------------------------------------------------------------------------------- odd texts
+
+
+def test_an_empty_document_becomes_zeros_where_that_is_chosen(call: Any, documents_embedder: Any, gateway: Any) -> None:
+    given = [Document(content="a"), Document(content=""), Document(content=None)]
+    found = call(documents_embedder(on_empty="zero"), documents=given)
+    assert [any(one.embedding) for one in found["documents"]] == [True, False, False]
+    assert found["failed_documents"] == []
+    assert [one.body["input"] for one in gateway.embedding_requests()] == [["a"]]
+
+
+def test_a_zero_embedding_is_found_last(gateway: Any, documents_embedder: Any, text_embedder: Any) -> None:
+    store = InMemoryDocumentStore(embedding_similarity_function="cosine")
+    given = [Document(content="bread"), Document(content="")]
+    store.write_documents(documents_embedder(on_empty="zero").run(given)["documents"])
+    found = store.embedding_retrieval(text_embedder().run("bread")["embedding"], top_k=2)
+    assert [one.content for one in found] == ["bread", ""]
+
+
+# ------------------------------------------------------------------------------------------------ a block of code
+
+
+def indexing(store: InMemoryDocumentStore) -> Pipeline:
+    pipeline = Pipeline()
+    pipeline.add_component("embedder", OpenRouterDocumentEmbedder(model=UNMARKED, progress_bar=False))
+    pipeline.add_component("writer", DocumentWriter(store))
+    pipeline.connect("embedder.documents", "writer.documents")
+    return pipeline
+
+
+def test_a_pipeline_is_counted(run_pipeline: Any, gateway: Any) -> None:
+    pipeline = indexing(InMemoryDocumentStore())
+    with track_usage() as usage:
+        meta = run_pipeline(pipeline, {"embedder": {"documents": documents(12)}})["embedder"]["meta"]
+    assert usage.total.to_dict() == meta["usage"]
+
+
+def test_what_a_failed_pipeline_spent_is_counted(run_pipeline: Any, gateway: Any) -> None:
+    pipeline = Pipeline()
+    pipeline.add_component(
+        "embedder", OpenRouterDocumentEmbedder(model=UNMARKED, progress_bar=False, batch_size=4, max_concurrency=1)
+    )
+    gateway.trouble("status", status=402, after=2, times=None)
+    with track_usage() as usage, pytest.raises(Exception, match="No credit left"):
+        run_pipeline(pipeline, {"embedder": {"documents": documents(12)}})
+    assert (usage.requests, usage.total_tokens > 0) == (3, True)
+
+
+def test_the_multi_query_retriever_is_counted_on_a_loop_and_by_its_embedder(gateway: Any) -> None:
+    """Its sync form runs in plain threads, which carry no block: there the embedder's own total tells."""
+    retrievers = pytest.importorskip("haystack.components.retrievers")
+    if not hasattr(getattr(retrievers, "MultiQueryEmbeddingRetriever", None), "run_async"):
+        pytest.skip("this Haystack has no async MultiQueryEmbeddingRetriever")
+    store = InMemoryDocumentStore()
+    indexing(store).run({"embedder": {"documents": documents(3)}})
+    embedder = OpenRouterTextEmbedder(model=UNMARKED)
+    many = retrievers.MultiQueryEmbeddingRetriever(
+        retriever=InMemoryEmbeddingRetriever(store, top_k=1), query_embedder=embedder
+    )
+    with track_usage() as usage:
+        asyncio.run(many.run_async(queries=["one", "two"]))
+    assert usage.total == embedder.usage
+    many.run(queries=["three", "four"])
+    assert embedder.usage.requests == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,11 @@ from haystack_integrations.components.embedders.openrouter_embeddings import (
     OpenRouterTextEmbedder,
 )
 from openrouter_embeddings import (
+    AsyncClient,
     BudgetExceededError,
+    Client,
     ConfigurationError,
+    EmbeddingResult,
     InsufficientCreditsError,
     MemoryCache,
     SqliteCache,
@@ -157,6 +160,26 @@ def test_a_zero_embedding_is_found_last(gateway: Any, documents_embedder: Any, t
     store.write_documents(documents_embedder(on_empty="zero").run(given)["documents"])
     found = store.embedding_retrieval(text_embedder().run("bread")["embedding"], top_k=2)
     assert [one.content for one in found] == ["bread", ""]
+
+
+@pytest.fixture
+def second_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the core say of every call that its second text was too long and was cut."""
+    sync, later = Client.embed, AsyncClient.embed
+
+    async def cut(self: AsyncClient, *args: Any, **kwargs: Any) -> EmbeddingResult:
+        return replace(await later(self, *args, **kwargs), shortened=(1,))
+
+    monkeypatch.setattr(Client, "embed", lambda *args, **kwargs: replace(sync(*args, **kwargs), shortened=(1,)))
+    monkeypatch.setattr(AsyncClient, "embed", cut)
+
+
+def test_meta_names_the_documents_that_were_shortened(call: Any, documents_embedder: Any, second_is_long: None) -> None:
+    assert call(documents_embedder(), documents=documents(3))["meta"]["shortened"] == [1]
+    spared = [Document(content=text) for text in ("", "a", "b")]
+    found = call(documents_embedder(raise_on_failure=False), documents=spared)
+    assert found["meta"]["shortened"] == [2], "as the caller counts"
+    assert [one["position"] for one in found["meta"]["failed"]] == [0]
 
 
 # ------------------------------------------------------------------------------------------------ a block of code

@@ -57,6 +57,20 @@ def test_what_a_failed_call_has_spent_is_counted(make, embeddings_gateway):
     assert usage.total_tokens > 0
 
 
+async def test_a_request_that_was_in_flight_when_its_call_was_cancelled_is_counted(make, embeddings_gateway):
+    embeddings_gateway.trouble("slow", seconds=30)
+    client = make()
+    with track_usage() as usage:
+        call = asyncio.create_task(client.as_async().embed_query("a"))
+        async with asyncio.timeout(20):
+            while not embeddings_gateway.embedding_requests():  # noqa: ASYNC110 - another process says when
+                await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert usage.requests == client.usage.requests == 1
+
+
 def test_an_outer_block_counts_what_an_inner_one_does(make):
     client = make()
     with track_usage() as outer:

@@ -216,12 +216,12 @@ def settle(job: Job, batch: Batch) -> Flow[Trouble | None]:
     patience, attempts, retries, replays = job.ask.patience, 0, 0, 0
     last: Trouble | None = None
     while True:
-        answer = yield from send(_request(job, batch, patience))
+        replay = last is not None and last.remedy is Remedy.REPLAY
+        answer = yield from send(_request(job, batch, patience, retry=attempts > 0, replay=replay))
         if isinstance(answer, NotSent):
             if answer.why is Withheld.UNWANTED:
                 return Trouble(EmbeddingError, "Too many inputs", "", Remedy.SPLIT)
             raise _withheld(job, batch, answer, last, attempts)
-        job.count_request(retry=attempts > 0, replay=last is not None and last.remedy is Remedy.REPLAY)
         attempts, patience = attempts + 1, patience - answer.waited
         verdict = answer.verdict
         if isinstance(verdict, Landed):
@@ -269,7 +269,7 @@ def _overspent(spent: float, max_cost: float | None) -> Trouble:
     return Trouble(BudgetExceededError, what, "Raise max_cost to go on.", Remedy.NONE)
 
 
-def _request(job: Job, batch: Batch, patience: float) -> Send[Landed | Trouble]:
+def _request(job: Job, batch: Batch, patience: float, *, retry: bool, replay: bool) -> Send[Landed | Trouble]:
     """Return the effect that sends a batch: its body is built only when there is room, with what is known by then."""
     ask, learned = job.ask, job.learned
     asked = [ask.encoding]
@@ -278,7 +278,9 @@ def _request(job: Job, batch: Batch, patience: float) -> Send[Landed | Trouble]:
         if len(batch) > learned.max_inputs:
             return None
         asked[0] = (learned.encoding or "base64") if ask.encoding == "auto" else ask.encoding
-        return request_body(ask.fields, job.wire_inputs(batch), asked[0])
+        body = request_body(ask.fields, job.wire_inputs(batch), asked[0])
+        job.count_request(retry=retry, replay=replay)  # now, not when it is answered: the call may be cancelled before
+        return body
 
     def read(answer: Reply | Failure) -> tuple[Landed | Trouble, Signal]:
         verdict = _read(job, batch, answer, base64=asked[0] == "base64")

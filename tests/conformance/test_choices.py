@@ -77,6 +77,30 @@ def test_the_gateways_own_cache_is_asked_for_where_that_is_chosen(make, sent, te
     assert asked == [{"x-openrouter-cache": "true", "x-openrouter-cache-ttl": "600"}, {}]
 
 
+def test_what_the_gateway_keeps_is_not_charged_again(make, gateway, sent, texts):
+    """The same request from another object is answered from there: the same bits, no tokens, no dollars.
+
+    Troubleshooting: a second payment means that two objects do not send the same bytes.
+    """
+    first = make(server_cache=600).embed_documents(texts[:3])
+    subject = make(server_cache=600)
+    np.testing.assert_array_equal(subject.embed_documents(texts[:3]), first)
+    assert (len(sent()), gateway.paid_inputs()) == (2, 3)
+    assert (subject.usage.server_cached, subject.usage.total_tokens, subject.usage.cost) == (1, 0, 0.0)
+
+
+def test_an_answer_that_was_lost_is_fetched_from_there(make, gateway, truth, texts):
+    """The connection breaks while the answer travels: asking again costs nothing.
+
+    Troubleshooting: six inputs paid mean that the second request differs from the first.
+    """
+    gateway.trouble("cut")
+    subject = make(server_cache=600)
+    np.testing.assert_allclose(subject.embed_documents(texts[:3]), truth.rows(texts[:3]), atol=1e-6)
+    assert gateway.paid_inputs() == 3
+    assert (subject.usage.requests, subject.usage.replays, subject.usage.server_cached) == (2, 1, 1)
+
+
 def test_a_width_that_is_ignored_is_cut_where_that_is_chosen(make, gateway, truth, texts):
     """The first numbers of a wider embedding, at unit length, where the family was trained for that.
 

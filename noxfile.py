@@ -148,6 +148,14 @@ def lowest(session: nox.Session, what: str) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Run the endurance tests at full size, then 50,000 calls through trouble; takes some ten minutes."""
+    install(session, "test")
+    session.run("pytest", "tests/endurance", env={"OPENROUTER_EMBEDDINGS_ENDURANCE": "full"})
+    session.run("python", "benchmarks/soak.py", *session.posargs)
+
+
+@nox.session
 def newest(session: nox.Session) -> None:
     """Run the tests with the newest versions the index has."""
     install(session, "test", pinned=False, extra=("--upgrade",))

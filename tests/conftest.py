@@ -11,7 +11,8 @@ import pytest
 
 # Set while conftest is imported: the frameworks read these when they are imported themselves.
 for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "INFRON_"))]:
-    if not name.startswith("OPENROUTER_EMBEDDINGS_FUZZ_"):  # an order to the tests, not to the library
+    # These two are orders to the tests, not to the library.
+    if not name.startswith(("OPENROUTER_EMBEDDINGS_FUZZ_", "OPENROUTER_EMBEDDINGS_ENDURANCE")):
         del os.environ[name]
 os.environ.update(
     {

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from ._drive_cancel import close_stranded, undisturbed
 from ._drive_deadline import end_waits_with_the_exchange, until
 from ._effects import Broke, Failure, Reply
 
@@ -156,17 +157,21 @@ class Http:
             async with asyncio.timeout(self._timeout):
                 client = await self._async_client()
                 request = self._request(client, url, body, keyed=keyed)
-                response = await client.send(request, stream=True, follow_redirects=False)
+                try:
+                    response = await client.send(request, stream=True, follow_redirects=False)
+                except asyncio.CancelledError:
+                    await close_stranded(client)
+                    raise
                 try:
                     received = _Body(response, most)
                     assert isinstance(response.stream, httpx.AsyncByteStream)
-                    async for chunk in response.stream:
+                    async for chunk in response.stream:  # unlike aiter_raw, it leaves the closing to us
                         received.feed(chunk)
                     if _holds_more(response):
                         await response.extensions["network_stream"].aclose()
                     return self._reply(response, received.whole())
                 finally:
-                    await response.aclose()
+                    await undisturbed(response.aclose())
         except Exception as failed:
             return _failure(failed)
 

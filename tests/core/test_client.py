@@ -237,13 +237,6 @@ def test_max_cost_stops_before_it_is_passed(make, embeddings_gateway):
     assert client.usage.cost <= 1e-6
 
 
-def test_not_yet_is_said_clearly(make):
-    with pytest.raises(ConfigurationError, match="embed_stream is not in this release yet"):
-        make().embed_stream([], input_type="document")
-    with pytest.raises(ConfigurationError, match="embed_stream is not in this release yet"):
-        make().as_async().embed_stream([], input_type="document")
-
-
 def test_copies_and_pickles_carry_configuration_and_nothing_else(make):
     client = make(dimensions=256)
     client.embed_query("x")

@@ -15,16 +15,17 @@ FLOORS: list[tuple[str, ...]] = [
     # Each line may import the lines above it, and nothing from its own line unless NEIGHBOURS says so.
     ("errors", "usage", "_limits", "_profile_shape"),
     ("preferences", "_parts", "results", "_profile_families"),
-    ("inputs", "_effects", "_profile_data", "_cache_file"),
+    ("inputs", "stream", "_effects", "_profile_data", "_cache_file"),
     ("profiles", "_sqlite_cache"),
     ("gateways", "cache"),
     ("_plan", "_wire", "options", "_company", "_quote"),
     ("_retry",),  # reads what _wire found in an error body
     ("_job",),  # the state of one call
-    ("_prepare",),  # a call's inputs, checked, marked, counted
+    ("_prepare", "_slices"),  # a call's inputs, checked, marked, counted
     ("_flow*",),
     ("_drive*",),
-    ("client", "_client*"),
+    ("_client*",),
+    ("client",),
     ("__init__",),
 ]
 """The core from below. A new module needs a place here; a pattern names a family of files."""
@@ -33,7 +34,7 @@ NEIGHBOURS: dict[str, tuple[str, ...]] = {
     # importer: what it may import from its own floor. A reason belongs beside each.
     "_flow*": ("_flow*",),  # one story in several files
     "_drive*": ("_drive*",),  # one driver in several files
-    "client": ("_client*",),  # the two faces share one constructor
+    "_client*": ("_client*",),  # what has no colour, in several files
 }
 
 WORLDLESS = ("_company", "_effects", "_flow*", "_job", "_plan", "_prepare", "_retry", "_limits", "_wire")

@@ -28,6 +28,7 @@ from .options import ClientOptions, Options
 from .preferences import ProviderPreferences
 from .profiles import Marking, Profile, profile_for
 from .results import EmbeddingResult, Partial
+from .stream import StreamBatch, StreamProgress
 from .usage import Usage, UsageTracker, track_usage
 
 __all__ = [
@@ -70,6 +71,8 @@ __all__ = [
     "ResponseError",
     "ServerError",
     "SqliteCache",
+    "StreamBatch",
+    "StreamProgress",
     "TextPart",
     "TimedOutError",
     "Usage",

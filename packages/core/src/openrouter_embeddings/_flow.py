@@ -61,6 +61,14 @@ def embed(job: Job, *, workers: int) -> Flow[EmbeddingResult]:
     return job.result()
 
 
+def embed_each(job: Job) -> Flow[None]:
+    """Give every input of one slice its embedding or the cause why it has none. Only what ends the job is raised."""
+    if job.missing():
+        cause = yield from fill(job, workers=1)
+        if cause is not None:
+            raise cause
+
+
 def fill(job: Job, *, workers: int) -> Flow[EmbeddingError | None]:
     """Give every input its embedding or the cause why it has none; return the error that ended the job, if one did."""
     learned, company = job.learned, job.company

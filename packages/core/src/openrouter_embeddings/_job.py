@@ -269,6 +269,11 @@ class Job:
             shortened=tuple(self.positions(self.shortened)) if self.shortened else (),
         )
 
+    def landed_positions(self) -> list[int]:
+        """Return the positions that have an embedding."""
+        done = self._done if len(self.places) == len(self.items) else self._done[np.asarray(self.places)]
+        return [int(at) for at in np.flatnonzero(done[: len(self.places)])]
+
     def positions(self, members: Sequence[int]) -> list[int]:
         """Return the positions in the caller's inputs at which these distinct inputs stand, ascending."""
         if len(self.places) == len(self.items):

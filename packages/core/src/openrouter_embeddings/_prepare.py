@@ -87,6 +87,15 @@ def body_fields(options: Options, input_type: str | None) -> dict[str, Any]:
     return merged({name: value for name, value in fields.items() if value is not None}, options.extra_body or {})
 
 
+def check_side(side: object) -> None:
+    """Raise `ConfigurationError` for a side that does not exist."""
+    if side not in {"query", "document"}:
+        raise ConfigurationError(
+            f"Unknown input_type {side!r}. Use 'query' or 'document'; to change what goes over the wire set"
+            f" document_input_type={side!r}."
+        )
+
+
 def prepare(
     options: Options,
     learned: Learned,
@@ -104,11 +113,7 @@ def prepare(
         InputError: An input cannot be embedded.
         ConfigurationError: `side` is unknown, `resume` is of another call, or the gateway takes no such content.
     """
-    if side not in {"query", "document"}:
-        raise ConfigurationError(
-            f"Unknown input_type {side!r}. Use 'query' or 'document'; to change what goes over the wire set"
-            f" document_input_type={side!r}."
-        )
+    check_side(side)
     profile = profile_for(options.model)
     marks = marking(options, profile, side)
     given = check_inputs(inputs, on_empty=options.on_empty)

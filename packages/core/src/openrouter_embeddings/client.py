@@ -2,120 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NoReturn, Self, TypeVar, Unpack
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, Self, TypeVar, Unpack
 
-from ._drive import World, adrive, drive
-from ._drive_cache import Store
-from ._drive_flights import Flights
-from ._drive_http import Http
+from ._client_shared import Shared
+from ._client_stream import astream, stream
+from ._drive import adrive, drive
 from ._flow import embed as embed_flow
 from ._flow_models import list_models as list_models_flow
 from ._job import Job, Learned
-from ._limits import Limits
-from ._prepare import InputType, Progress, first_lessons, prepare
-from .cache import open_cache
+from ._prepare import InputType, Progress
 from .errors import ConfigurationError
 from .gateways import Gateway, ModelInfo
 from .inputs import Input
 from .options import ClientOptions, Options, check_known
-from .profiles import profile_for
 from .results import EmbeddingResult, Partial
-from .usage import Usage, count_usage
-
-try:
-    _VERSION = version("openrouter-embeddings")
-except PackageNotFoundError:  # pragma: no cover - run from a source tree that is not installed
-    _VERSION = "0"
-
-
-class _Shared:
-    """What both colours of a client share: options, limits, what was learnt, connections, totals."""
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self.profile = profile_for(options.model)
-        self._lock = threading.Lock()
-        self._usage = Usage()
-        self._address: str | None = None
-        self.built: World | None = None
-        self.flights = Flights()
-        self.learned = first_lessons(options, self.profile)
-
-    def address(self) -> str:
-        """Return the base URL, settled at first use: what is cached under it must be what it answered."""
-        if self._address is None:
-            self._address = self.options.address()
-        return self._address
-
-    def gateway(self) -> Gateway:
-        """Return the gateway at the address that is used."""
-        address = self.address()
-        service = self.options.service
-        return service if address == service.base_url else service.at(address)
-
-    def world(self) -> World:
-        """Return what the flows act on, built at first use."""
-        with self._lock:
-            if self.built is None:
-                self.built = self._build(self.gateway())
-            return self.built
-
-    def _build(self, gateway: Gateway) -> World:
-        options = self.options
-        limits = Limits(
-            most=options.max_concurrency, max_cost=options.max_cost, settled=self.learned.encoding is not None
-        )
-        http = Http(
-            headers=self._headers,
-            secret=lambda: options.key(required=False),
-            timeout=options.timeout,
-            tls=gateway.embeddings_url.startswith("https:"),
-            connections=options.max_concurrency,
-            http_client=options.http_client,
-            async_http_client=options.async_http_client,
-        )
-        return World(
-            limits=limits,
-            http=http,
-            url=gateway.embeddings_url,
-            store=Store(open_cache(options.cache)),
-            flights=self.flights,
-        )
-
-    def _headers(self, keyed: bool) -> Mapping[str, str]:
-        """Return the headers of one request. The key is read for each, and kept in none."""
-        options = self.options
-        key = options.key(required=False) if keyed else ""
-        headers = {
-            "authorization": f"Bearer {key}" if key else None,
-            "content-type": "application/json",
-            "accept": "application/json",
-            "accept-encoding": "gzip, deflate",
-            "user-agent": f"openrouter-embeddings/{_VERSION}",
-            "http-referer": options.app_url,
-            "x-openrouter-title": options.app_title,
-            "x-openrouter-categories": ",".join(options.app_categories or ()) or None,
-            "x-session-id": options.session_id,
-            "x-openrouter-cache": "true" if options.server_cache else None,
-            "x-openrouter-cache-ttl": str(options.server_cache) if options.server_cache else None,
-        }
-        known = {name: value for name, value in headers.items() if value is not None}
-        return known | {name.lower(): value for name, value in (options.extra_headers or {}).items()}
-
-    def add(self, usage: Usage) -> None:
-        """Add to the running totals, and to those of the `track_usage` blocks around the call."""
-        with self._lock:
-            self._usage += usage
-        count_usage(usage)
-
-    @property
-    def usage(self) -> Usage:
-        """The running totals."""
-        return self._usage
-
+from .stream import StreamBatch, StreamProgress
+from .usage import Usage
 
 _AnyClient = TypeVar("_AnyClient", bound="_Client")
 
@@ -125,7 +28,7 @@ class _Client:
 
     def __init__(self, model: str, **options: Unpack[ClientOptions]) -> None:
         check_known(list(options))
-        self._shared = _Shared(Options(model=model, **options))
+        self._shared = Shared(Options(model=model, **options))
 
     @property
     def model(self) -> str:
@@ -160,17 +63,7 @@ class _Client:
     def _prepare(
         self, inputs: Iterable[Input], side: InputType, resume: Partial | None, on_progress: Progress | None
     ) -> Job:
-        shared = self._shared
-        return prepare(
-            shared.options,
-            shared.learned,
-            inputs,
-            side,
-            resume=resume,
-            on_progress=on_progress,
-            address=shared.address,
-            flights=shared.flights,
-        )
+        return self._shared.prepare(inputs, side, resume=resume, on_progress=on_progress)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model={self.model!r}, gateway={self._shared.options.service.name!r})"
@@ -187,10 +80,10 @@ class _Client:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a client of the same configuration with limits, totals and connections of its own."""
-        return _sharing(type(self), _Shared(self._shared.options))
+        return _sharing(type(self), Shared(self._shared.options))
 
 
-def _sharing(kind: type[_AnyClient], shared: _Shared) -> _AnyClient:
+def _sharing(kind: type[_AnyClient], shared: Shared) -> _AnyClient:
     """Return a client that uses what another has built."""
     client = kind.__new__(kind)
     client._shared = shared
@@ -259,10 +152,32 @@ class Client(_Client):
         """Return the embedding of one query, as one row. See `embed`; it is given half a minute at most to wait."""
         return self.embed([text], input_type="query")
 
-    def embed_stream(self, inputs: Iterable[Input], *, input_type: InputType) -> NoReturn:
-        """Not in this release yet."""
-        del inputs, input_type
-        raise ConfigurationError("embed_stream is not in this release yet. Call embed with slices of the input.")
+    def embed_stream(
+        self,
+        inputs: Iterable[Input | tuple[Any, Input]],
+        *,
+        input_type: InputType,
+        on_progress: Callable[[StreamProgress], None] | None = None,
+    ) -> Iterator[StreamBatch]:
+        """Return embeddings batch by batch, in input order, for inputs without end: memory does not grow with them.
+
+        The inputs are read in the thread that iterates, at most twice `max_concurrency` batches ahead. Whoever stops
+        iterating stops the requests; what is in flight by then lands in the cache, if there is one.
+
+        Args:
+            inputs: Texts or `Content`, or pairs of an id and one of them; a generator, an open text file (a line is a
+                text) or an Arrow array of strings will do. Without ids, they are counted from 0.
+            input_type: `"query"` or `"document"`.
+            on_progress: Called after each batch, by the thread that iterates.
+
+        Returns:
+            Batches of `(ids, embeddings, errors)`. An input that cannot be embedded is in `errors` by its id, and stops
+            nothing.
+
+        Raises:
+            EmbeddingError: No more can be embedded. Everything before it has been handed out.
+        """
+        return stream(self._shared, inputs, input_type, on_progress)
 
     def list_models(self) -> list[ModelInfo]:
         """Return the embedding models that the gateway offers."""
@@ -323,10 +238,15 @@ class AsyncClient(_Client):
         """Return the embedding of one query, as one row. See `Client.embed_query`."""
         return await self.embed([text], input_type="query")
 
-    def embed_stream(self, inputs: Iterable[Input], *, input_type: InputType) -> NoReturn:
-        """Not in this release yet."""
-        del inputs, input_type
-        raise ConfigurationError("embed_stream is not in this release yet. Call embed with slices of the input.")
+    def embed_stream(
+        self,
+        inputs: Iterable[Input | tuple[Any, Input]] | AsyncIterable[Input | tuple[Any, Input]],
+        *,
+        input_type: InputType,
+        on_progress: Callable[[StreamProgress], None] | None = None,
+    ) -> AsyncIterator[StreamBatch]:
+        """Return embeddings batch by batch, in input order. See `Client.embed_stream`; inputs may be asynchronous too."""
+        return astream(self._shared, inputs, input_type, on_progress)
 
     async def list_models(self) -> list[ModelInfo]:
         """Return the embedding models that the gateway offers."""

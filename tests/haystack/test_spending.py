@@ -182,6 +182,18 @@ def test_meta_names_the_documents_that_were_shortened(call: Any, documents_embed
     assert [one["position"] for one in found["meta"]["failed"]] == [0]
 
 
+@pytest.mark.parametrize("choice", ["truncate", "average"])
+def test_a_text_that_was_really_too_long_is_named_in_meta(
+    call: Any, documents_embedder: Any, text_embedder: Any, choice: str
+) -> None:
+    long = " ".join(f"word{number}" for number in range(9000))  # the model takes 8,191 tokens
+    given = [Document(content="a"), Document(content=long), Document(content="b")]
+    found = call(documents_embedder(on_too_long=choice), documents=given)
+    assert found["meta"]["shortened"] == [1]
+    assert [one.content for one in found["documents"]] == ["a", long, "b"]
+    assert call(text_embedder(on_too_long=choice), text=long)["meta"]["shortened"] == [0]
+
+
 # ------------------------------------------------------------------------------------------------ a block of code
 
 

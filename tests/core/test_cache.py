@@ -226,6 +226,26 @@ def test_a_damaged_row_is_a_miss_and_verify_deletes_it(path):
         assert cache.get(list(items)) == items
 
 
+def test_a_damaged_name_that_is_no_utf8_is_no_crash(path):
+    with SqliteCache(path) as cache:
+        cache.put(rows(1))
+    sound = path.read_bytes()
+    assert sound.count(b"CREATE TABLE vectors") == 1
+    path.write_bytes(sound.replace(b"CREATE TABLE vectors", b"CREATE TABLE vec\xd6ors"))
+    with pytest.raises(ConfigurationError, match="damaged"):
+        SqliteCache(path).get([b"key-0"])
+
+
+def test_verify_ends_on_a_tree_that_leads_back(path, monkeypatch):
+    with SqliteCache(path) as cache:
+        cache.put(rows(3))
+        # As a damaged page answers: whatever rowid is asked for, the same rows come.
+        again = "SELECT rowid, k, v, dim, crc FROM vectors WHERE rowid > ?1 - 9 ORDER BY rowid"
+        monkeypatch.setattr(_sqlite_cache, "_SCAN", again)
+        with pytest.warns(CacheWarning, match="out of order"):
+            assert cache.verify() == 0
+
+
 def test_foreign_files_are_refused_and_left_alone(tmp_path):
     database = tmp_path / "app.db"
     connection = sqlite3.connect(database)

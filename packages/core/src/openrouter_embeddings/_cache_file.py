@@ -116,7 +116,7 @@ def _is_new(path: Path, mode: str = "mode=ro") -> bool:
             if mode == "mode=ro" and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
                 return _is_new(path, "mode=rw")
             raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes damaged names in its errors
             raise ConfigurationError(f"{path} is not an embedding cache, or damaged ({error}).") from None
     if found[0] != APPLICATION_ID:
         raise ConfigurationError(f"{path} is not an embedding cache. It was left as it is.")

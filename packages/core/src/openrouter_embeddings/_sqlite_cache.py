@@ -23,6 +23,7 @@ from .errors import ConfigurationError
 
 _REOPEN_SECONDS = 30.0
 _KEYS_PER_SELECT = 500
+_SCAN = "SELECT rowid, k, v, dim, crc FROM vectors WHERE rowid > ? ORDER BY rowid LIMIT 256"
 
 _T = TypeVar("_T")
 
@@ -138,9 +139,11 @@ class SqliteCache:
             if first is None:
                 return
             count = max(1, excess // (int(first[0]) * 4 + 128))
-            connection.execute(
+            gone = connection.execute(
                 "DELETE FROM vectors WHERE rowid IN (SELECT rowid FROM vectors ORDER BY rowid LIMIT ?)", (count,)
             )
+            if not gone.rowcount:  # in a damaged tree a row may be seen and not found
+                return
 
     def __len__(self) -> int:
         return self._run(lambda connection: int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0]), 0)
@@ -162,8 +165,9 @@ class SqliteCache:
 
         def scan(connection: sqlite3.Connection) -> None:
             last = -(2**63)
-            query = "SELECT rowid, k, v, dim, crc FROM vectors WHERE rowid > ? ORDER BY rowid LIMIT 256"
-            while rows := connection.execute(query, (last,)).fetchall():
+            while rows := connection.execute(_SCAN, (last,)).fetchall():
+                if rows[-1][0] <= last:  # a damaged tree may lead back to where it has been
+                    raise sqlite3.DatabaseError("its rows are out of order")
                 bad.extend(row[0] for row in rows if not _is_sound(*row[1:]))
                 last = rows[-1][0]
             if bad:
@@ -221,7 +225,7 @@ class SqliteCache:
                         return otherwise
                     self._connection = self._connect()
                 result = work(self._connection)
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite quotes damaged names in its errors
                 if self._connection is None:
                     self._closed_until = time.monotonic() + _REOPEN_SECONDS
                 self._failed = error

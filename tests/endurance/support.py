@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import os
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import psutil
 
 from openrouter_embeddings import Client
-from openrouter_embeddings.cache import SqliteCache
+from openrouter_embeddings.cache import CacheWarning, SqliteCache
 
 MODEL = "openai/text-embedding-3-small"
 FULL = os.environ.get("OPENROUTER_EMBEDDINGS_ENDURANCE") == "full"
@@ -78,3 +79,51 @@ def report_wrong_calls(pipe: Connection, client: Client, truth: np.ndarray, call
         pipe.send(wrong_calls(client, truth, calls=calls))
     except BaseException:
         pipe.send(traceback.format_exc())
+
+
+def write_rows(path: str, number: int, count: int) -> None:
+    """Write `count` small transactions of one writer's own, every one of them acknowledged without trouble."""
+    with SqliteCache(path) as cache:
+        for one in range(count):
+            cache.put(writers_rows(number, one))
+            assert not cache.failures
+
+
+def read_rows(path: str, writers: int, count: int) -> None:
+    """Read until every writer's last row is there; whatever is found must be right."""
+    last = [next(iter(writers_rows(number, count - 1))) for number in range(writers)]
+    with SqliteCache(path) as cache:
+        while len(cache.get(last)) < writers:
+            for number in range(writers):
+                known = {k: v for one in range(0, count, 7) for k, v in writers_rows(number, one).items()}
+                assert cache.get(list(known)).items() <= known.items()
+            assert not cache.failures
+
+
+def writers_rows(number: int, one: int) -> dict[bytes, bytes]:
+    """Return the rows of a writer's n-th transaction."""
+    return {b"%d-%d-%d" % (number, one, row): b"%064d" % (one + row) for row in range(4)}
+
+
+def report_with_a_hurt_cache(
+    pipe: Connection, options: Mapping[str, Any], wanted: Sequence[str], *, user: int | None, most: int | None
+) -> None:
+    """Embed in two calls as another user, or where no file may grow beyond `most` bytes; report what came of it."""
+    import resource
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            if most is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+            if user is not None:
+                # Whatever is imported late is imported now: another user may not see the interpreter's files.
+                Client(MODEL, **{**options, "cache": None}).embed_documents(wanted[:1])
+                os.setuid(user)
+            client = Client(MODEL, **options)
+            results = [client.embed_documents(wanted[:5]), client.embed_documents(wanted)]
+        except BaseException:
+            pipe.send(traceback.format_exc())
+        else:
+            told = [str(one.message) for one in said if issubclass(one.category, CacheWarning)]
+            pipe.send(([one.embeddings for one in results], [one.usage.cached for one in results], told))

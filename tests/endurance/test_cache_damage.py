@@ -13,10 +13,8 @@ import pytest
 from openrouter_embeddings import ConfigurationError
 from openrouter_embeddings.cache import CacheWarning, SqliteCache
 
-from .support import sized
-
-FLIPS = sized(1000, 120)
-CUTS = sized(200, 40)
+FLIPS = 1000
+CUTS = 200
 WIDTH = 384
 
 

@@ -35,8 +35,9 @@ from openrouter_embeddings._effects import (
 )
 from openrouter_embeddings._flow import embed
 from openrouter_embeddings._job import Job
+from openrouter_embeddings._learned import first_lessons
 from openrouter_embeddings._limits import Limits
-from openrouter_embeddings._prepare import first_lessons, prepare
+from openrouter_embeddings._prepare import prepare
 from openrouter_embeddings.options import Options
 from openrouter_embeddings.profiles import profile_for
 

@@ -12,8 +12,9 @@ import pytest
 from openrouter_embeddings import errors
 from openrouter_embeddings._effects import Broke, Failure, Gather, NotSent, Reply, Send, Sent, Sleep, Withheld
 from openrouter_embeddings._flow import embed, settle
+from openrouter_embeddings._learned import first_lessons
 from openrouter_embeddings._plan import Batch
-from openrouter_embeddings._prepare import first_lessons, prepare
+from openrouter_embeddings._prepare import prepare
 from openrouter_embeddings._retry import Remedy
 from openrouter_embeddings.options import Options
 from openrouter_embeddings.profiles import profile_for

@@ -21,9 +21,10 @@ import pytest
 from openrouter_embeddings import errors
 from openrouter_embeddings._effects import Broke, Failure, Reply
 from openrouter_embeddings._flow import _read
+from openrouter_embeddings._learned import first_lessons
 from openrouter_embeddings._limits import Pressure
 from openrouter_embeddings._plan import Batch
-from openrouter_embeddings._prepare import first_lessons, prepare
+from openrouter_embeddings._prepare import prepare
 from openrouter_embeddings._retry import Remedy, Trouble
 from openrouter_embeddings._wire import Landed
 from openrouter_embeddings.options import Options

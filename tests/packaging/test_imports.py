@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -19,7 +21,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("profiles", "_sqlite_cache"),
     ("gateways", "cache"),
     ("_plan", "_wire", "options", "_company", "_quote"),
-    ("_retry",),  # reads what _wire found in an error body
+    ("_retry", "_learned"),  # one reads what _wire found in an error body
     ("_job",),  # the state of one call
     ("_prepare", "_slices"),  # a call's inputs, checked, marked, counted
     ("_flow*",),
@@ -196,6 +198,15 @@ def test_the_public_face_defines_nothing() -> None:
     tree = ast.parse((CORE / "__init__.py").read_text(encoding="utf-8"))
     defined = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
     assert not defined
+
+
+def test_what_a_request_needs_loads_with_the_first_request() -> None:
+    script = (
+        "import sys; from openrouter_embeddings import Client; Client('m', api_key='k');"
+        "sys.exit(', '.join({'httpx', 'numpy', 'asyncio'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
 
 
 def test_no_namespace_folder_above_a_leaf_holds_a_file() -> None:

@@ -1,6 +1,5 @@
 """Embeddings through OpenRouter, and gateways that speak its dialect: every answer checked, nothing paid lost."""
 
-from ._prepare import InputType
 from .cache import Cache, CacheWarning, MemoryCache, SqliteCache
 from .client import AsyncClient, Client
 from .errors import (
@@ -23,7 +22,7 @@ from .errors import (
     TimedOutError,
 )
 from .gateways import INFRON, OPENROUTER, Gateway, ModelInfo
-from .inputs import AudioPart, Content, FilePart, ImagePart, Input, TextPart, VideoPart
+from .inputs import AudioPart, Content, FilePart, ImagePart, Input, InputType, TextPart, VideoPart
 from .options import ClientOptions, Options
 from .preferences import ProviderPreferences
 from .profiles import Marking, Profile, profile_for

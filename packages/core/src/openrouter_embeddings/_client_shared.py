@@ -5,21 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
-from ._drive import World
-from ._drive_cache import Store
-from ._drive_flights import Flights
-from ._drive_http import Http
-from ._job import Job
-from ._limits import Limits
-from ._prepare import InputType, Progress, first_lessons, prepare
+from ._learned import first_lessons
 from .cache import open_cache
 from .gateways import Gateway
-from .inputs import Input
 from .options import Options
 from .profiles import profile_for
-from .results import Partial
 from .usage import Usage, count_usage
+
+if TYPE_CHECKING:
+    from ._drive import World
+    from ._job import Job
+    from .inputs import Input, InputType, Progress
+    from .results import Partial
 
 try:
     _VERSION = version("openrouter-embeddings")
@@ -37,7 +36,6 @@ class Shared:
         self._usage = Usage()
         self._address: str | None = None
         self.built: World | None = None
-        self.flights = Flights()
         self.learned = first_lessons(options, self.profile)
 
     def address(self) -> str:
@@ -61,6 +59,8 @@ class Shared:
         on_progress: Progress | None = None,
     ) -> Job:
         """Return the job that embeds these inputs."""
+        from ._prepare import prepare
+
         return prepare(
             self.options,
             self.learned,
@@ -69,7 +69,7 @@ class Shared:
             resume=resume,
             on_progress=on_progress,
             address=self.address,
-            flights=self.flights,
+            flights=self.world().flights,
         )
 
     def world(self) -> World:
@@ -80,6 +80,13 @@ class Shared:
             return self.built
 
     def _build(self, gateway: Gateway) -> World:
+        # httpx and what else it takes to speak to a gateway load with the first request, not with the import.
+        from ._drive import World
+        from ._drive_cache import Store
+        from ._drive_flights import Flights
+        from ._drive_http import Http
+        from ._limits import Limits
+
         options = self.options
         limits = Limits(
             most=options.max_concurrency, max_cost=options.max_cost, settled=self.learned.encoding is not None
@@ -98,7 +105,7 @@ class Shared:
             http=http,
             url=gateway.embeddings_url,
             store=Store(open_cache(options.cache)),
-            flights=self.flights,
+            flights=Flights(),
         )
 
     def _headers(self, keyed: bool) -> Mapping[str, str]:

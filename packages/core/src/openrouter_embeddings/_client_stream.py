@@ -14,9 +14,10 @@ from ._client_shared import Shared
 from ._drive import adrive, drive
 from ._drive_gate import Scope
 from ._flow import embed_each
-from ._prepare import InputType, check_side
+from ._prepare import check_side
 from ._slices import Slice, Slicer, one_by_one, slices
 from .errors import EmbeddingError
+from .inputs import InputType
 from .stream import StreamBatch, StreamProgress
 from .usage import Usage
 

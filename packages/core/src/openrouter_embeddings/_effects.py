@@ -139,7 +139,7 @@ class Remember:
     items: Mapping[bytes, bytes]
 
 
-Heard: TypeAlias = Matrix | EmbeddingError | None
+Heard: TypeAlias = "Matrix | EmbeddingError | None"
 """What becomes of an input that another call has in flight: its embedding, why it has none, or None: given up."""
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from ._company import Company, failed_elsewhere
 from ._effects import Heard
-from ._plan import SAFE_TOKENS, Batch, estimated_tokens
+from ._learned import Learned
+from ._plan import Batch, estimated_tokens
 from ._quote import quoted
 from ._retry import Trouble
 from ._wire import Landed
@@ -20,27 +21,6 @@ from .gateways import ErrorHint
 from .inputs import named_positions
 from .results import EmbeddingResult, Matrix, Partial
 from .usage import Usage
-
-
-@dataclass(slots=True)
-class Learned:
-    """What a client finds out about its model while it works; shared by all its calls, threads and loops.
-
-    Attributes:
-        encoding: `"base64"` or `"float"` once known; None while the first answer is awaited.
-        max_inputs: Most inputs a request may hold, as far as known.
-        max_tokens: Most estimated tokens a request may hold.
-        dimensions: Width of the answers so far.
-    """
-
-    encoding: str | None
-    max_inputs: int
-    max_tokens: int = SAFE_TOKENS
-    dimensions: int | None = None
-
-    def refuse_size(self, count: int) -> None:
-        """Remember that a request of `count` inputs was too large."""
-        self.max_inputs = max(1, min(self.max_inputs, count // 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from pydantic_core import to_json
 
 from ._company import Company
 from ._effects import Flight
-from ._job import Ask, Job, Learned
-from ._plan import MOST_INPUTS, SAFE_INPUTS, SAFE_TOKENS, estimated_tokens, unique
+from ._job import Ask, Job
+from ._learned import Learned
+from ._plan import estimated_tokens, unique
 from ._wire import merged
 from .cache import Keyer
 from .errors import ConfigurationError, InputError
-from .inputs import Content, Input, TextPart, check_inputs, wire_inputs
+from .inputs import Content, Input, InputType, Progress, TextPart, check_inputs, wire_inputs
 from .options import Options
 from .profiles import UNKNOWN, Marking, Profile, profile_for, wire_model_id
 from .results import Partial
-
-InputType: TypeAlias = Literal["query", "document"]
-Progress: TypeAlias = Callable[[int, int], None]
 
 
 class Flights(Protocol):
@@ -37,16 +35,6 @@ QUERY_PATIENCE = 30.0
 QUERY_RETRIES = 2
 """A query has a person waiting for it: three attempts and half a minute at most."""
 _TOKENS_OF_A_PART = 1000
-
-
-def first_lessons(options: Options, profile: Profile) -> Learned:
-    """Return what is known of a model before its first answer."""
-    encoding = options.encoding_format if options.encoding_format != "auto" else None if profile.base64 else "float"
-    return Learned(
-        encoding=encoding,
-        max_inputs=options.batch_size or min(MOST_INPUTS, profile.max_inputs or SAFE_INPUTS),
-        max_tokens=options.batch_tokens or profile.max_request_tokens or SAFE_TOKENS,
-    )
 
 
 def marking(options: Options, profile: Profile, side: InputType) -> Marking:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ._job import Job, Learned
+from ._job import Job
+from ._learned import Learned
 from ._plan import estimated_tokens
 from .errors import EmbeddingError, InputError
 from .inputs import Input

@@ -6,15 +6,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import Any, Self, TypeVar, Unpack
 
 from ._client_shared import Shared
-from ._client_stream import astream, stream
-from ._drive import adrive, drive
-from ._flow import embed as embed_flow
-from ._flow_models import list_models as list_models_flow
-from ._job import Job, Learned
-from ._prepare import InputType, Progress
+from ._learned import Learned
 from .errors import ConfigurationError
 from .gateways import Gateway, ModelInfo
-from .inputs import Input
+from .inputs import Input, InputType, Progress
 from .options import ClientOptions, Options, check_known
 from .results import EmbeddingResult, Partial
 from .stream import StreamBatch, StreamProgress
@@ -59,11 +54,6 @@ class _Client:
     def usage(self) -> Usage:
         """What this client, and each that shares with it, has spent since it was made."""
         return self._shared.usage
-
-    def _prepare(
-        self, inputs: Iterable[Input], side: InputType, resume: Partial | None, on_progress: Progress | None
-    ) -> Job:
-        return self._shared.prepare(inputs, side, resume=resume, on_progress=on_progress)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model={self.model!r}, gateway={self._shared.options.service.name!r})"
@@ -134,15 +124,9 @@ class Client(_Client):
             InputError: An input is empty or of a wrong type. Raised before any request.
             EmbeddingError: A batch failed for good; what landed is in `.partial`.
         """
-        job = self._prepare(inputs, input_type, resume, on_progress)
-        if not job.missing():
-            return job.result()
-        shared = self._shared
-        shared.options.key()  # only now must there be one
-        try:
-            return drive(embed_flow(job, workers=shared.options.max_concurrency), shared.world())
-        finally:
-            shared.add(job.usage())
+        from ._client_calls import embed
+
+        return embed(self._shared, inputs, input_type, resume, on_progress)
 
     def embed_documents(self, texts: Iterable[Input], *, on_progress: Progress | None = None) -> EmbeddingResult:
         """Return one embedding per text, in input order, marked as documents. See `embed`."""
@@ -177,12 +161,15 @@ class Client(_Client):
         Raises:
             EmbeddingError: No more can be embedded. Everything before it has been handed out.
         """
+        from ._client_calls import stream
+
         return stream(self._shared, inputs, input_type, on_progress)
 
     def list_models(self) -> list[ModelInfo]:
         """Return the embedding models that the gateway offers."""
-        flow = list_models_flow(self.gateway, timeout=self._shared.options.timeout)
-        return drive(flow, self._shared.world())
+        from ._client_calls import list_models
+
+        return list_models(self._shared)
 
     def as_async(self) -> AsyncClient:
         """Return an `AsyncClient` that shares this one's limits, totals and what it has learnt."""
@@ -220,15 +207,9 @@ class AsyncClient(_Client):
         on_progress: Progress | None = None,
     ) -> EmbeddingResult:
         """Return one embedding per input, in input order. See `Client.embed`."""
-        job = self._prepare(inputs, input_type, resume, on_progress)
-        if not job.missing():
-            return job.result()
-        shared = self._shared
-        shared.options.key()  # only now must there be one
-        try:
-            return await adrive(embed_flow(job, workers=shared.options.max_concurrency), shared.world())
-        finally:
-            shared.add(job.usage())
+        from ._client_calls import aembed
+
+        return await aembed(self._shared, inputs, input_type, resume, on_progress)
 
     async def embed_documents(self, texts: Iterable[Input], *, on_progress: Progress | None = None) -> EmbeddingResult:
         """Return one embedding per text, in input order, marked as documents. See `Client.embed`."""
@@ -246,12 +227,15 @@ class AsyncClient(_Client):
         on_progress: Callable[[StreamProgress], None] | None = None,
     ) -> AsyncIterator[StreamBatch]:
         """Return embeddings batch by batch, in input order. See `Client.embed_stream`; inputs may be asynchronous too."""
+        from ._client_calls import astream
+
         return astream(self._shared, inputs, input_type, on_progress)
 
     async def list_models(self) -> list[ModelInfo]:
         """Return the embedding models that the gateway offers."""
-        flow = list_models_flow(self.gateway, timeout=self._shared.options.timeout)
-        return await adrive(flow, self._shared.world())
+        from ._client_calls import alist_models
+
+        return await alist_models(self._shared)
 
     def as_sync(self) -> Client:
         """Return a `Client` that shares this one's limits, totals and what it has learnt."""

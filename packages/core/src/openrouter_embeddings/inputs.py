@@ -6,10 +6,10 @@ No message and no repr of this module shows a text, a URL or data.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import filterfalse
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from ._parts import AudioPart, FilePart, ImagePart, Part, TextPart, VideoPart, lone_surrogate
 from .errors import InputError
@@ -58,6 +58,9 @@ class Content:
 
 
 Input: TypeAlias = str | Content
+InputType: TypeAlias = Literal["query", "document"]
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told how many of how many inputs are done."""
 
 
 def wire_inputs(inputs: Sequence[Input]) -> list[Any]:

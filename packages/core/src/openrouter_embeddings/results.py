@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeAlias
 
 from .errors import EmbeddingError
 from .usage import Usage
 
-Matrix: TypeAlias = npt.NDArray[np.float32]
+if TYPE_CHECKING:  # numpy loads at the first request
+    import numpy as np
+    import numpy.typing as npt
+
+Matrix: TypeAlias = "npt.NDArray[np.float32]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

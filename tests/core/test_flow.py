@@ -411,3 +411,13 @@ def test_an_unwanted_request_is_planned_again():
     with pytest.raises(StopIteration) as done:
         flow.send(NotSent(Withheld.UNWANTED))
     assert done.value.value.remedy is Remedy.SPLIT
+
+
+def test_a_call_that_never_left_is_told_what_closed_the_gate():
+    job, todo, _ = job_of(["1"])
+    flow = settle(job, Batch(todo, 1))
+    effect = next(flow)
+    _, signal = effect.read(refusal(503, **{"retry-after": "900"}))
+    with pytest.raises(errors.ProviderUnavailableError) as caught:
+        flow.send(NotSent(Withheld.GATE_CLOSED, retry_after=900.0, cause=signal.cause))
+    assert caught.value.retry_after == 900.0

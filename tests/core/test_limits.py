@@ -96,6 +96,33 @@ def test_after_a_refusal_the_width_grows_by_one_per_round():
     assert limits.room_for_all() - before <= 2
 
 
+def test_a_cap_is_told_from_an_outage_and_stayed_at():
+    limits = settled(most=64)
+    for _ in range(3):
+        land_a_round(limits)
+    tickets = [enter(limits) for _ in range(32)]
+    for ticket in tickets[:20]:
+        limits.leave(ticket, LANDED, now=0.0, chance=0.0)
+    limits.leave(tickets[20], refused(1.0), now=0.0, chance=0.0)  # the first refusal: 12 were in flight
+    assert limits.room_for_all() == 16
+    limits = settled(most=64)
+    for _ in range(3):
+        land_a_round(limits)
+    tickets = [enter(limits) for _ in range(32)]
+    for ticket in tickets[20:]:
+        limits.leave(ticket, refused(1.0), now=0.0, chance=0.0)
+    for ticket in tickets[:20]:
+        limits.leave(ticket, LANDED, now=0.1, chance=0.0)
+    limits.leave(enter(limits, now=1.0), LANDED, now=1.1, chance=0.0)
+    assert limits.room_for_all() == 20
+    for _ in range(60):
+        land_a_round(limits)
+    assert limits.room_for_all() == 20
+    for _ in range(10):
+        land_a_round(limits)
+    assert limits.room_for_all() > 20, "a cap may be lifted"
+
+
 def test_a_probe_that_says_nothing_about_load_lets_the_next_one_try():
     limits = settled()
     limits.leave(enter(limits), refused(1.0), now=0.0, chance=0.0)

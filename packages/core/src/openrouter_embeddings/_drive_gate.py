@@ -118,7 +118,7 @@ class Gate:
                 delay = None if got.until is None else max(0.0, got.until - self.clock())
                 if delay is not None and held + delay > patience:
                     woken = self._leave_queue(mine) or woken
-                    return NotSent(Withheld.GATE_CLOSED, retry_after=delay), held
+                    return NotSent(Withheld.GATE_CLOSED, retry_after=delay, cause=self.limits.closed_by), held
                 began = self.clock()
                 scope.watch(mine)
                 try:

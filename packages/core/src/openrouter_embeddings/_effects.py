@@ -99,10 +99,11 @@ class Withheld(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The request did not leave."""
+    """The request did not leave. `cause` is what closed the gate."""
 
     why: Withheld
     retry_after: float | None = None
+    cause: object = None
     spent: float = 0.0
 
 

@@ -7,6 +7,8 @@ culprit isolated, or the job ends. What others had in flight is waited for at th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ._company import Company
 from ._effects import (
     Failure,
@@ -245,7 +247,7 @@ def settle(job: Job, batch: Batch) -> Flow[Trouble | None]:
         if verdict.remedy is Remedy.FLOAT:
             job.learned.encoding = "float"
             continue
-        told = verdict.remedy is Remedy.WAIT and (verdict.retry_after is not None or verdict.kind is RateLimitError)
+        told = verdict.remedy is Remedy.WAIT and verdict.kind is RateLimitError
         retries += not told
         replays += verdict.remedy is Remedy.REPLAY
         spent = replays > job.ask.max_replays or retries > job.ask.max_retries or not (told or answer.may_replay)
@@ -266,6 +268,8 @@ def _withheld(job: Job, batch: Batch, answer: NotSent, last: Trouble | None, att
         return Stopped()
     if answer.why is Withheld.OVERSPENT:
         return job.error(_overspent(answer.spent, job.ask.max_cost), batch.members, attempts=attempts)
+    if last is None and isinstance(answer.cause, Trouble):
+        last = replace(answer.cause, retry_after=answer.retry_after)
     if last is None:
         hint = "Lower max_concurrency or raise retry_timeout."
         last = Trouble(RateLimitError, "Rate limited", hint, Remedy.WAIT, retry_after=answer.retry_after)
@@ -295,7 +299,7 @@ def _request(job: Job, batch: Batch, patience: float, *, retry: bool, replay: bo
         if isinstance(verdict, Landed):
             costs = verdict.priced and not verdict.usage.server_cached  # what was free says nothing about prices
             return verdict, Signal(Pressure.LANDED, cost=verdict.usage.cost if costs else None)
-        return verdict, Signal(verdict.pressure, retry_after=verdict.retry_after)
+        return verdict, Signal(verdict.pressure, retry_after=verdict.retry_after, cause=verdict)
 
     width = ask.dimensions or learned.dimensions or _WIDEST
     most = max(_LEAST_BODY, len(batch) * width * _BYTES_PER_NUMBER)

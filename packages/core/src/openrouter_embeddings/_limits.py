@@ -2,7 +2,10 @@
 
 The gate is closed by a 429, 503 or 529 until the time told, and reopened by one probe. Behind it the
 width starts small, doubles per full round until the first refusal, then grows by one and halves once
-per refused window. The purse withholds a request that would pass `max_cost`.
+per refused window. Where most of what was in flight landed all the same, the gateway has a cap on how
+many it takes at once: then the width falls to what it took, and stays there for ever longer before one
+more is tried, as each try above a cap costs a closed gate. The purse withholds a request that would
+pass `max_cost`.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 FIRST_WIDTH = 4
+ROUNDS_AT_THE_CAP = 64
+"""Full rounds at a known cap before more is tried; twice as many after each refusal there."""
 BACK_OFF_FIRST = 0.5
 BACK_OFF_MOST = 20.0
 OPENING_SPREAD = 0.1
@@ -44,6 +49,8 @@ class Signal:
     pressure: Pressure
     retry_after: float | None = None
     cost: float | None = None
+    cause: object = None
+    """What to blame for a gate that this closes."""
 
 
 @dataclass(slots=True)
@@ -91,8 +98,14 @@ class Limits:
         self._peak_in_round = 0
         self._window = 0
         self._closed_until: float | None = None
+        self.closed_by: object = None
         self._probing = False
         self._refusals_in_row = 0
+        self._cap: int | None = None
+        self._rounds_left = 0
+        self._rounds_at_the_cap = ROUNDS_AT_THE_CAP
+        self._flown_in_window = 0
+        self._refused_in_window = 0
         self._replays = REPLAYS_MOST
 
     def enter(self, now: float, tokens: int) -> Ticket | Wait | Overspent:
@@ -134,6 +147,7 @@ class Limits:
         if signal.pressure is Pressure.LANDED:
             self._landed(ticket)
         elif signal.pressure is Pressure.REFUSED:
+            self.closed_by = signal.cause
             self._refused(ticket, signal.retry_after, now, chance)
         elif signal.pressure is Pressure.FAILED:
             self._replays = max(0.0, self._replays - 1.0)
@@ -169,23 +183,44 @@ class Limits:
         self.settled = True
         self._refusals_in_row = 0
         self._replays = min(REPLAYS_MOST, self._replays + REPLAY_EARNED)
-        if ticket.window == self._window:
+        if ticket.window == self._window and self._closed_until is not None:
             # Only an answer that was asked for after the refusal proves that the gateway takes requests again.
             self._closed_until = None
+            self._learn_cap()
         self._landed_in_round += 1
         if self._landed_in_round < int(self.width):
             return
         if self._peak_in_round * 2 >= int(self.width):
-            self.width = min(self.most, self.width + 1 if self._refused_ever else self.width * 2)
+            self._grow()
         self._landed_in_round = self._peak_in_round = 0
+
+    def _grow(self) -> None:
+        """Widen after a full round, at a known cap only now and then."""
+        if self._cap is not None and self.width >= self._cap and self._rounds_left > 0:
+            self._rounds_left -= 1
+            return
+        self.width = min(self.most, self.width + 1 if self._refused_ever else self.width * 2)
+
+    def _learn_cap(self) -> None:
+        """Tell a cap from a limit on the rate or an outage: of what was in flight, most landed."""
+        landed = self._flown_in_window - self._refused_in_window
+        if landed >= FIRST_WIDTH and landed >= self._refused_in_window:
+            again = self._cap is not None and landed >= self._cap - 1
+            self._rounds_at_the_cap = self._rounds_at_the_cap * 2 if again else ROUNDS_AT_THE_CAP
+            self._cap, self.width, self._rounds_left = landed, float(landed), self._rounds_at_the_cap
+        elif self._cap is not None and landed < self._cap // 2:
+            self._cap = None
 
     def _refused(self, ticket: Ticket, retry_after: float | None, now: float, chance: float) -> None:
         told = retry_after or 0.0
         spread = min(OPENING_SPREAD * told, OPENING_SPREAD_MOST) * chance
         wait = max(back_off(self._refusals_in_row, chance), told + spread)
         self._closed_until = max(self._closed_until or 0.0, now + wait)
+        self._refused_in_window += 1
         if ticket.window != self._window:
             return  # one refused window halves the width once, however many requests it turned away
+        if not ticket.probe:
+            self._flown_in_window, self._refused_in_window = self.in_flight + 1, 1
         self._window += 1
         self._refused_ever = True
         if retry_after is None:  # an outage rather than a limit

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from openrouter_embeddings.cache import MemoryCache
+
 from .support import PATIENCE, report_wrong_calls, sized, wrong_calls
 
 FORKS = 8
@@ -68,6 +70,18 @@ def test_forks_during_traffic(make, truth, tmp_path):
         assert wrong_in(context, cached, truth, processes=2) == [0] * 2
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_while_another_thread_holds_a_lock(make, truth):
+    cache = MemoryCache()
+    client = make(cache=cache)
+    client.embed_query("a first request")
+    shared = client._shared
+    with shared._lock, shared.built.gate._lock, shared.built.http._lock, cache._lock:
+        assert wrong_in(multiprocessing.get_context("fork"), client, truth, processes=1) == [0]
+    assert wrong_calls(client, truth, calls=5) == 0
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_busy_client_is_sent_to_other_processes(make, truth, method):
     if method not in multiprocessing.get_all_start_methods():
@@ -89,5 +103,5 @@ def test_many_threads_that_switch_all_the_time(make, truth):
             assert [one.result() for one in working] == [0] * THREADS
     finally:
         sys.setswitchinterval(interval)
-    assert client.usage.requests >= THREADS * CALLS_OF_A_THREAD
+    assert client.usage.requests + client.usage.shared >= THREADS * CALLS_OF_A_THREAD
     assert client._shared.built.gate.limits.in_flight == 0

@@ -15,6 +15,7 @@ CORE = PACKAGES / "core/src/openrouter_embeddings"
 
 FLOORS: list[tuple[str, ...]] = [
     # Each line may import the lines above it, and nothing from its own line unless NEIGHBOURS says so.
+    ("_fork",),
     ("errors", "usage", "_limits", "_profile_shape"),
     ("preferences", "_parts", "results", "_profile_families"),
     ("inputs", "stream", "_effects", "_profile_data", "_cache_file"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from ._fork import Lock
 from ._learned import first_lessons
 from .cache import open_cache
 from .gateways import Gateway
@@ -32,7 +32,7 @@ class Shared:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.profile = profile_for(options.model)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._usage = Usage()
         self._address: str | None = None
         self.built: World | None = None

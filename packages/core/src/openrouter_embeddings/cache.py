@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from ._cache_file import CacheWarning
+from ._fork import Lock
 from ._sqlite_cache import SqliteCache
 from .errors import ConfigurationError
 
@@ -100,7 +100,7 @@ class MemoryCache:
         self._max_bytes = max_bytes
         self._rows: OrderedDict[bytes, bytes] = OrderedDict()
         self._bytes = 0
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Returns the stored values; a key that is not stored is absent."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from typing import Any, Generic, ParamSpec, TypeVar
+
+from ._fork import Lock
 
 N = TypeVar("N", int, float)
 P = ParamSpec("P")
@@ -83,7 +84,7 @@ class UsageTracker:
     deduplicated = _Total[int]()
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._total = Usage()
         self._around = _active.get()
 

@@ -13,8 +13,10 @@ import pytest
 from openrouter_embeddings import ConfigurationError
 from openrouter_embeddings.cache import CacheWarning, SqliteCache
 
-FLIPS = 1000
-CUTS = 200
+from .support import sized
+
+FLIPS = sized(1000, 120)
+CUTS = sized(200, 50)
 WIDTH = 384
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from openrouter_embeddings.cache import SqliteCache
 
-from .support import PATIENCE, read_rows, report_with_a_hurt_cache, texts, write_rows, writers_rows, zygote
+from .support import PATIENCE, read_rows, report_with_a_hurt_cache, sized, texts, write_rows, writers_rows, zygote
 
 WRITERS = READERS = 4
-TRANSACTIONS = 500
+TRANSACTIONS = sized(500, 60)
 NOBODY = 65534
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no users and limits of this kind there")

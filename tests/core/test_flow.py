@@ -12,10 +12,12 @@ import pytest
 from openrouter_embeddings import errors
 from openrouter_embeddings._effects import Broke, Failure, Gather, NotSent, Reply, Send, Sent, Sleep, Withheld
 from openrouter_embeddings._flow import embed, settle
+from openrouter_embeddings._flow_models import list_models
 from openrouter_embeddings._learned import first_lessons
 from openrouter_embeddings._plan import Batch
 from openrouter_embeddings._prepare import prepare
 from openrouter_embeddings._retry import Remedy
+from openrouter_embeddings.gateways import OPENROUTER
 from openrouter_embeddings.options import Options
 from openrouter_embeddings.profiles import profile_for
 
@@ -421,3 +423,11 @@ def test_a_call_that_never_left_is_told_what_closed_the_gate():
     with pytest.raises(errors.ProviderUnavailableError) as caught:
         flow.send(NotSent(Withheld.GATE_CLOSED, retry_after=900.0, cause=signal.cause))
     assert caught.value.retry_after == 900.0
+
+
+def test_a_listing_that_answers_without_content_is_an_error_of_ours():
+    flow = list_models(OPENROUTER, timeout=60.0)
+    flow.send(None)
+    with pytest.raises(errors.ResponseError, match=r"status 204 while listing the models of openrouter"):
+        while True:
+            flow.send(Reply(204, {}, b""))

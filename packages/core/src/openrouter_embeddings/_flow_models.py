@@ -1,10 +1,10 @@
-"""The story of a model listing: page after page, tried again where that costs nothing. Pure."""
+"""The story of a listing: page after page, tried again where that costs nothing. Pure."""
 
 from __future__ import annotations
 
 from ._effects import Failure, Flow, Reply, fetch, sleep
 from ._limits import back_off
-from ._retry import Remedy, Trouble, trouble_with_error, trouble_with_failure
+from ._retry import Remedy, Trouble, trouble_with_answer, trouble_with_error, trouble_with_failure
 from ._wire import read_error
 from .gateways import Gateway, ModelInfo, parse_models
 
@@ -18,15 +18,17 @@ def list_models(gateway: Gateway, *, timeout: float) -> Flow[list[ModelInfo]]:
     seen = set[str]()
     while url is not None and url not in seen:
         seen.add(url)
-        page, url = parse_models(gateway, (yield from _page(gateway, url, timeout=timeout)))
-        models.extend(page)
+        what = f"the models of {gateway.name}"
+        body = yield from page(gateway, url, what=what, keyed=gateway.models_take_key, timeout=timeout)
+        listed, url = parse_models(gateway, body)
+        models.extend(listed)
     return models
 
 
-def _page(gateway: Gateway, url: str, *, timeout: float) -> Flow[bytes]:
-    """Return one page of the listing, tried again where that costs nothing: listing is free."""
+def page(gateway: Gateway, url: str, *, what: str, keyed: bool, timeout: float) -> Flow[bytes]:
+    """Return one page of a listing, tried again where that may help: listing is free. `what` is for messages."""
     for attempt in range(_LISTING_ATTEMPTS):
-        answer = yield from fetch(url, keyed=gateway.models_take_key)
+        answer = yield from fetch(url, keyed=keyed)
         if isinstance(answer, Reply) and answer.status == 200 and read_error(answer) is None:
             return bytes(answer.body)
         trouble = _listing_trouble(answer, gateway, timeout=timeout)
@@ -39,7 +41,7 @@ def _page(gateway: Gateway, url: str, *, timeout: float) -> Flow[bytes]:
         yield from sleep(pause)
     said = trouble.said
     raise trouble.kind(
-        f"{trouble.what} while listing the models of {gateway.name}. {trouble.hint}",
+        f"{trouble.what} while listing {what}. {trouble.hint}",
         status=said.status if said else None,
         code=said.code if said else None,
         retry_after=trouble.retry_after,
@@ -50,6 +52,7 @@ def _listing_trouble(answer: Reply | Failure, gateway: Gateway, *, timeout: floa
     if isinstance(answer, Failure):
         return trouble_with_failure(answer, timeout=timeout)
     said = read_error(answer)
-    assert said is not None
+    if said is None:
+        return trouble_with_answer(f"the answer had status {answer.status}")
     hints = gateway.error_hints
     return trouble_with_error(said, answer.headers, now=answer.at, count=1, base64=False, hints=hints)

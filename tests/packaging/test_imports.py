@@ -18,7 +18,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("_fork",),
     ("errors", "usage", "_limits", "_profile_shape"),
     ("preferences", "_parts", "results", "_profile_families"),
-    ("inputs", "stream", "_effects", "_profile_data", "_cache_file"),
+    ("inputs", "stream", "checks", "_effects", "_profile_data", "_cache_file"),
     ("profiles", "_sqlite_cache"),
     ("gateways", "cache"),
     ("_plan", "_wire", "options", "_company", "_quote"),

@@ -1,6 +1,7 @@
 """Embeddings through OpenRouter, and gateways that speak its dialect: every answer checked, nothing paid lost."""
 
 from .cache import Cache, CacheWarning, MemoryCache, SqliteCache
+from .checks import ConsistencyCheck, Finding, ModelCheck, ProviderCheck
 from .client import AsyncClient, Client
 from .errors import (
     APIError,
@@ -44,10 +45,12 @@ __all__ = [
     "ClientOptions",
     "ConfigurationError",
     "ConnectionFailedError",
+    "ConsistencyCheck",
     "Content",
     "EmbeddingError",
     "EmbeddingResult",
     "FilePart",
+    "Finding",
     "Gateway",
     "ImagePart",
     "Input",
@@ -58,12 +61,14 @@ __all__ = [
     "InvalidRequestError",
     "Marking",
     "MemoryCache",
+    "ModelCheck",
     "ModelInfo",
     "ModelNotFoundError",
     "Options",
     "Partial",
     "PermissionDeniedError",
     "Profile",
+    "ProviderCheck",
     "ProviderPreferences",
     "ProviderUnavailableError",
     "RateLimitError",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Self, TypeVar, Unpack
 
+from ._client_checks import AsyncChecks, Checks
 from ._client_shared import Shared
 from ._learned import Learned
 from .errors import ConfigurationError
@@ -84,7 +85,7 @@ def _rebuilt(kind: type[_Client], options: dict[str, Any]) -> _Client:
     return kind(**options)
 
 
-class Client(_Client):
+class Client(_Client, Checks):
     """Embeds texts through OpenRouter, or a gateway that speaks its dialect.
 
     One client may be used by any number of threads at once, inside a running event loop, and after a fork.
@@ -187,7 +188,7 @@ class Client(_Client):
         self.close()
 
 
-class AsyncClient(_Client):
+class AsyncClient(_Client, AsyncChecks):
     """The same, for asyncio: any number of tasks, on any number of loops, one after another or side by side.
 
     Args:

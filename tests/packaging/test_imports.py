@@ -29,6 +29,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("_drive*",),
     ("_client*",),
     ("client",),
+    ("cli",),
     ("__init__",),
 ]
 """The core from below. A new module needs a place here; a pattern names a family of files."""

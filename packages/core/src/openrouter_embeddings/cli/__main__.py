@@ -1,0 +1,5 @@
+"""`python -m openrouter_embeddings.cli`."""
+
+from . import main
+
+main()

@@ -83,6 +83,11 @@ class _Body:
         return self.bytes
 
 
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
 @lru_cache(maxsize=1)
 def _tls() -> ssl.SSLContext:
     """The one TLS context of the process, shared by every client: building it costs 25 ms."""
@@ -114,6 +119,7 @@ class Http:
         self._headers = headers
         self._secret = secret
         self._timeout = timeout
+        self._patience = httpx.Timeout(timeout, connect=min(_CONNECT_SECONDS, timeout))
         self._tls = tls
         self._connections = connections
         self._given, self._given_async = http_client, async_http_client
@@ -193,8 +199,10 @@ class Http:
     ) -> httpx.Request:
         method = "GET" if body is None else "POST"
         headers = [(name.encode(), value.encode("latin-1")) for name, value in self._headers(keyed).items()]
-        patience = httpx.Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout))
-        return client.build_request(method, url, content=body, headers=headers, timeout=patience)
+        if client is self._given or client is self._given_async:  # which may have headers and parameters of its own
+            return client.build_request(method, url, content=body, headers=headers, timeout=self._patience)
+        extensions = {"timeout": self._patience.as_dict()}
+        return httpx.Request(method, _parsed(url), content=body, headers=headers, extensions=extensions)
 
     def _reply(self, response: httpx.Response, body: bytearray) -> Reply:
         """Return the answer; an error's body loses the key, should the gateway have repeated it."""

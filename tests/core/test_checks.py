@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -27,8 +29,9 @@ from openrouter_embeddings import (
     ResponseError,
     Usage,
 )
-from openrouter_embeddings._effects import Broke, Failure, Fetch, Reply, Sleep
-from openrouter_embeddings._flow_checks import PROBES, agreement, pinned
+from openrouter_embeddings._effects import Broke, Failure, Fetch, Reply, Send, Sent, Sleep
+from openrouter_embeddings._flow_check_model import model_check
+from openrouter_embeddings._flow_checks import PROBES, Inquiry, agreement, pinned
 from openrouter_embeddings._flow_endpoints import Endpoint, list_endpoints, narrowed, read_endpoints
 from openrouter_embeddings.gateways import INFRON, OPENROUTER
 from openrouter_embeddings.options import Options
@@ -86,12 +89,13 @@ def test_a_model_that_keeps_its_profile_is_ok(make, embeddings_gateway, check, m
         "base64",
         "normalised",
         "deterministic",
-        "batch equals single",
         "batch size",
+        "batch equals single",
         "input_type",
         "query marking",
         "document marking",
         "dimensions",
+        "dimensions are a cut",
         "served by",
     ]
     requests = embeddings_gateway.embedding_requests()
@@ -107,7 +111,9 @@ def test_what_is_seen_is_told_in_numbers(make):
     assert found["input_type"].detail.startswith("honoured; cosines: 'query' to none 0.98")
     assert "query to document 0.97" in found["input_type"].detail
     assert found["query marking"].detail.startswith("input_type 'query': cosine 0.98")
+    assert found["deterministic"].detail == "cosine 1.000000 to the first answer, no number off by more than 0"
     assert found["dimensions"].detail == "512 asked for, 512 came"
+    assert found["dimensions are a cut"].detail == "cosine 1.000000 to the first 512 numbers of the full embedding"
     by_prefix = make(BY_PREFIX).check_model()
     assert by_prefix["query marking"].detail.startswith("a prefix: cosine 0.98")
     assert by_prefix["document marking"].detail == "none"
@@ -126,10 +132,11 @@ def test_a_batch_that_is_refused_tells_what_is_accepted(make, embeddings_gateway
     embeddings_gateway.trouble("refuse_batch", limit=70, times=None)
     known, unknown = make(PLAIN).check_model(), make(NO_PROFILE).check_model()
     assert known["batch size"] == Finding(
-        name="batch size", verdict=DIFFERS, detail="64 inputs at most, 256 were refused"
+        name="batch size", verdict=DIFFERS, detail="64 inputs in a request; 128 were refused"
     )
     assert unknown["batch size"].verdict == "unknown"
     assert known["batch equals single"].ok
+    assert known.usage.requests == 5 + 2  # 256 and 128 were refused; the rest of the batch is not sent piecemeal
     assert not known.ok
     assert unknown.ok
 
@@ -175,6 +182,7 @@ def test_dimensions_that_are_ignored_are_seen(make, embeddings_gateway):
     embeddings_gateway.trouble("ignore_dimensions", times=None)
     found = make(dimensions_fallback=True).check_model()
     assert found["dimensions"] == Finding(name="dimensions", verdict=DIFFERS, detail="512 asked for, 1024 came")
+    assert found["dimensions are a cut"].verdict == "unknown"
 
 
 def test_the_users_own_dimensions_are_tried(make):
@@ -195,7 +203,15 @@ def test_an_answer_that_changes_is_seen_and_is_no_mark(make, embeddings_gateway)
     embeddings_gateway.trouble("quantised", times=1)
     found = make(PLAIN).check_model()
     assert found["deterministic"].verdict == DIFFERS
+    assert "no number off by more than 0.00" in found["deterministic"].detail
     assert found["input_type"].detail.startswith("ignored")
+
+
+@pytest.mark.parametrize("after", [2, 3, 4], ids=["batch", "input_type", "dimensions"])
+def test_a_host_that_rounds_is_no_mark_and_no_other_batch(make, embeddings_gateway, after):
+    embeddings_gateway.trouble("quantised", after=after, times=1)
+    found = make(PLAIN).check_model()
+    assert found.ok, str(found)
 
 
 def test_a_length_that_is_not_one_is_held_against_the_profile(make):
@@ -275,6 +291,120 @@ def test_max_cost_holds_in_a_model_check(make, check):
     assert client.usage.requests == 1
 
 
+# ------------------------------------------------------------------------------- check_model, by hand and with any host
+
+WIDTH = 1536
+
+
+def numbers(text: str, width: int = WIDTH) -> list[float]:
+    """Return what a host without a model answers: numbers of unit length that depend on the text alone."""
+    row = np.random.default_rng(zlib.crc32(text.encode())).standard_normal(width)
+    return (row / np.linalg.norm(row)).tolist()
+
+
+def host(rows: Callable[[dict], list[list[float]]], most: int = 256, refusal: str = "no") -> Callable[[dict], Reply]:
+    """Return a host that answers these rows, and refuses more inputs than `most`."""
+
+    def answer(body: dict) -> Reply:
+        if len(body["input"]) > most:
+            return reply(400, {"error": {"code": 400, "message": refusal}})
+        data = [{"index": at, "embedding": row} for at, row in enumerate(rows(body))]
+        return reply(200, {"data": data, "model": "m", "usage": {"cost": 0.0}})
+
+    return answer
+
+
+def tried(at: Callable[[dict], Reply], model: str = PLAIN) -> ModelCheck:
+    flow = model_check(Inquiry(Options(model=model, api_key=KEY), OPENROUTER))
+    effect = next(flow)
+    while True:
+        assert isinstance(effect, Send)
+        verdict, _ = effect.read(at(json.loads(effect.build())))
+        try:
+            effect = flow.send(Sent(verdict, 0.0, True, 0.5))
+        except StopIteration as done:
+            return done.value
+
+
+def in_order(body: dict) -> list[list[float]]:
+    """Cut as a model does that was trained for it; length is the client's to restore."""
+    return [numbers(text)[: body.get("dimensions", WIDTH)] for text in body["input"]]
+
+
+def test_a_host_by_hand_is_as_good_as_the_gateway():
+    found = tried(host(in_order))
+    assert [one.name for one in found.findings if not one.ok] == ["base64"]
+    assert found["dimensions are a cut"].verdict == found["batch equals single"].verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        lambda texts: texts[::-1],
+        lambda texts: [*texts[1:], texts[0]],
+        lambda texts: sorted(texts, key=len),
+        lambda texts: sorted(texts, key=len, reverse=True),
+    ],
+    ids=["reversed", "rotated", "shortest first", "longest first"],
+)
+@pytest.mark.parametrize("model", [PLAIN, BY_PREFIX])
+def test_a_batch_out_of_order_is_seen(order, model):
+    found = tried(host(lambda body: in_order({**body, "input": order(body["input"])})), model)
+    assert found["batch equals single"].verdict == DIFFERS
+    assert "but 1.000000 in the place of input " in found["batch equals single"].detail
+
+
+def test_a_batch_of_other_numbers_is_told_from_one_out_of_order():
+    def rows(body: dict) -> list[list[float]]:
+        alone = len(body["input"]) == 1
+        return [numbers(text) if alone else [one + 0.002 for one in numbers(text)] for text in body["input"]]
+
+    found = tried(host(rows))["batch equals single"]
+    assert found.verdict == DIFFERS
+    assert "place" not in found.detail
+
+
+@pytest.mark.parametrize(("model", "verdict"), [(PLAIN, DIFFERS), (NO_PROFILE, "unknown")])
+def test_a_shorter_embedding_that_is_no_cut_is_seen(model, verdict):
+    def rows(body: dict) -> list[list[float]]:
+        width = body.get("dimensions", WIDTH)
+        return [numbers(f"{width} {text}", width) for text in body["input"]]
+
+    found = tried(host(rows), model)
+    assert found["dimensions"].verdict == "ok"
+    assert found["dimensions are a cut"].verdict == verdict
+
+
+@pytest.mark.parametrize("refusal", ["no", "too many inputs", "input[3] was rejected"])
+def test_a_limit_is_found_in_few_requests_whatever_the_words_of_the_refusal(refusal):
+    found = tried(host(in_order, most=10, refusal=refusal), NO_PROFILE)
+    assert found["batch size"].detail == "8 inputs in a request; 16 were refused"
+    assert found["batch equals single"].ok
+    assert found.usage.requests == 6 + 5
+
+
+def test_a_host_of_one_input_a_request_can_be_checked():
+    found = tried(host(in_order, most=1), BY_PREFIX)
+    assert (found["batch size"].verdict, found["batch size"].detail) == (
+        "unknown",
+        "1 input in a request; 2 were refused",
+    )
+    assert found["batch equals single"].verdict == "unknown"
+    assert found["query marking"].verdict == "unknown"
+    assert found["dimensions"].ok
+
+
+def test_a_width_that_changes_is_seen():
+    widths = iter([8, 4, 8, 8, 8, 8])
+
+    def rows(body: dict) -> list[list[float]]:
+        width = next(widths)
+        return [numbers(text)[:width] for text in body["input"]]
+
+    found = tried(host(rows), NO_PROFILE)["deterministic"]
+    assert (found.verdict, found.detail) == (DIFFERS, "4 dimensions, 8 in the first answer")
+
+
 # ---------------------------------------------------------------------------------------------------- check_consistency
 
 
@@ -341,6 +471,17 @@ def test_where_no_provider_answers_nothing_agrees(make, embeddings_gateway):
     assert not found.agree(0.0)
     assert np.isnan(found.lowest).all()
     assert found.to_dict()["lowest"] == [[None, None], [None, None]]
+
+
+def test_a_check_is_ok_where_all_answer_and_agree(make, embeddings_gateway):
+    found = make().check_consistency()
+    assert found.ok is found.to_dict()["ok"] is True
+    embeddings_gateway.trouble("status", status=403, times=1)
+    failed = make().check_consistency()
+    assert failed.agree()
+    assert failed.ok is failed.to_dict()["ok"] is False
+    embeddings_gateway.trouble("wrong_width", times=1)
+    assert not make().check_consistency().ok
 
 
 def test_widths_that_differ_do_not_agree(make, embeddings_gateway):
@@ -466,6 +607,18 @@ def test_tables_fit_a_terminal_and_hold_no_control_character():
         assert all(line.isprintable() and len(line) <= 100 for line in table.splitlines())
         assert not any(line.endswith(" ") for line in table.splitlines())
     assert "a?: PermissionDeniedError: no no" in str(check)
+
+
+def test_many_providers_fit_a_terminal():
+    tags = [f"p{number}" for number in range(1, 18)]
+    providers = tuple(ProviderCheck(tag=tag, name=tag, dimensions=2, norms=(1.0, 1.0)) for tag in tags)
+    lowest = np.array([[1.0 - abs(a - b) / 1000 for b in range(17)] for a in range(17)])
+    check = ConsistencyCheck(model="m", gateway="g", texts=1, providers=providers, lowest=lowest, mean=lowest)
+    lines = str(check).splitlines()
+    assert max(map(len, lines)) <= 100
+    heads = [line.split() for line in lines if line.split() and set(line.split()) <= set(map(str, range(1, 18)))]
+    assert heads == [[str(n) for n in block] for block in (range(1, 9), range(9, 17), [17])]
+    assert sum(line.count("0.984000") for line in lines) == 2 + 1  # once each way, once in the verdict
 
 
 def test_agreement_is_the_cosine_in_double_precision_and_nothing_where_there_is_none():

@@ -1,26 +1,22 @@
 """The story of a model check: a handful of tiny live requests, each of which answers several questions. Pure.
 
 One text goes out unmarked, twice. One batch holds it again among many others, and once behind each prefix. Then one
-request for each value of `input_type`, and one for a shorter width. `_Seen` keeps what was found.
+request for each value of `input_type`, and one for a shorter width. `Seen` keeps what was found.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Mapping
 
 import numpy as np
 
-from ._effects import Failure, Flow, Reply, Send
-from ._flow_checks import ENDS_A_CHECK, PROBES, Inquiry, answered, cosines
-from ._learned import Learned
-from ._limits import Signal
+from ._effects import Flow
+from ._flow_check_ask import Seen, ask, ask_most, cosine
+from ._flow_checks import PROBES, Inquiry
 from ._plan import MOST_INPUTS
 from ._prepare import marking
 from ._wire import merged
-from .checks import DIFFERS, FAILED, OK, UNKNOWN, Finding, ModelCheck
+from .checks import DIFFERS, OK, UNKNOWN, ModelCheck
 from .errors import EmbeddingError, InvalidRequestError, ModelNotFoundError
 from .inputs import InputType
 from .options import Options
@@ -28,46 +24,17 @@ from .profiles import UNKNOWN as NO_PROFILE
 from .profiles import Marking, Profile
 from .results import EmbeddingResult, Matrix
 
-T = TypeVar("T")
 _SIDES: tuple[InputType, InputType] = ("query", "document")
 _TEXT = PROBES[0]
-_SAME = 1e-6
-"""How far a cosine may fall short of 1 between two answers that count as one."""
+_SAME = 1e-5
+"""How far a cosine may fall short of 1 between two answers to one request that count as one."""
 _BATCH_SAME = 1e-4
 """In a batch sums are taken in another order, at some hosts in half precision."""
+_ROUGHLY_SAME = 1e-3
+"""Another host's quantization changes a cosine by less. A mark that is heard changes it by far more."""
 _UNIT = 1e-3
-_BASE64 = re.compile(rb'"embedding"\s*:\s*"')
 _REFUSED = (InvalidRequestError, ModelNotFoundError)
 """How a parameter that no provider takes is answered."""
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What was found out so far."""
-
-    inquiry: Inquiry
-    findings: list[Finding] = field(default_factory=list)
-    results: list[EmbeddingResult] = field(default_factory=list)
-    learned: Learned = field(init=False)
-    in_base64: bool = False
-    noise: float = 0.0
-    marked: dict[InputType, Matrix] = field(default_factory=dict)
-
-    @property
-    def profile(self) -> Profile:
-        return self.inquiry.profile
-
-    def note(self, name: str, verdict: str, detail: str) -> None:
-        self.findings.append(Finding(name=name, verdict=verdict, detail=detail))
-
-    def fail(self, name: str, error: EmbeddingError) -> None:
-        if isinstance(error, ENDS_A_CHECK):
-            raise error
-        self.note(name, FAILED + type(error).__name__, error.message)
-
-    def changes(self, cosine: float) -> bool:
-        """Say whether a cosine tells of more than noise."""
-        return not 1.0 - cosine <= _SAME + 4.0 * self.noise
 
 
 def judged(expected: bool | None, found: bool) -> str:
@@ -77,16 +44,11 @@ def judged(expected: bool | None, found: bool) -> str:
     return OK if found == expected else DIFFERS
 
 
-def cosine(first: Matrix, second: Matrix) -> float:
-    """Return the cosine of two embeddings; of two widths there is none, which is 0."""
-    return float(cosines(first[None], second[None])[0]) if first.shape == second.shape else 0.0
-
-
 def model_check(inquiry: Inquiry) -> Flow[ModelCheck]:
     """Try the model, and hold what it does against its profile."""
-    seen = _Seen(inquiry)
+    seen = Seen(inquiry)
     try:
-        alone = yield from _ask(seen, [_TEXT])
+        alone = yield from ask(seen, [_TEXT])
     except EmbeddingError as error:
         seen.fail("answers", error)
     else:
@@ -96,7 +58,7 @@ def model_check(inquiry: Inquiry) -> Flow[ModelCheck]:
         yield from _input_types(seen, alone.embeddings[0])
         for side in _SIDES:
             _side(seen, side, alone.embeddings[0])
-        yield from _dimensions(seen, alone.dimensions)
+        yield from _dimensions(seen, alone.embeddings[0])
         _providers(seen)
     return ModelCheck(
         model=inquiry.given.model,
@@ -107,58 +69,7 @@ def model_check(inquiry: Inquiry) -> Flow[ModelCheck]:
     )
 
 
-def unmarked(options: Options) -> Options:
-    """Return options that send a text as it is, at the model's own width, in base64 if it can be had."""
-    return replace(
-        options,
-        query_input_type="",
-        document_input_type="",
-        query_prefix="",
-        document_prefix="",
-        dimensions=None,
-        dimensions_fallback=False,
-        encoding_format="auto",
-        batch_size=None,
-        batch_tokens=None,
-    )
-
-
-def _ask(seen: _Seen, texts: Sequence[str], *, most: int | None = None, **changed: Any) -> Flow[EmbeddingResult]:
-    """Embed texts unmarked, but for the options that are changed."""
-    options = replace(unmarked(seen.inquiry.options), **changed)
-    learned = seen.inquiry.lessons(options)
-    learned.encoding = seen.learned.encoding if seen.results else None
-    learned.max_inputs = most or learned.max_inputs
-    seen.learned = learned
-    result = yield from overheard(answered(seen.inquiry.job(options, texts, learned)), seen)
-    seen.results.append(result)
-    return result
-
-
-def overheard(flow: Flow[T], seen: _Seen) -> Flow[T]:
-    """Run a flow, and look at each answer before it is read: afterwards nobody knows whether it was base64."""
-    answer: Any = None
-    try:
-        while True:
-            try:
-                effect = flow.send(answer)
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            answer = yield _listening(effect, seen) if isinstance(effect, Send) else effect
-    finally:
-        flow.close()
-
-
-def _listening(effect: Send[Any], seen: _Seen) -> Send[Any]:
-    def read(answer: Reply | Failure) -> tuple[Any, Signal]:
-        seen.in_base64 = isinstance(answer, Reply) and _BASE64.search(answer.body) is not None
-        return effect.read(answer)
-
-    return replace(effect, read=read)
-
-
-def _first(seen: _Seen, alone: EmbeddingResult) -> None:
+def _first(seen: Seen, alone: EmbeddingResult) -> None:
     """Read what the first answer tells."""
     profile, known = seen.profile, seen.profile is not NO_PROFILE
     seen.note("answers", OK, f"as {alone.model}")
@@ -173,49 +84,60 @@ def _first(seen: _Seen, alone: EmbeddingResult) -> None:
     seen.note("normalised", judged(profile.normalized, abs(length - 1.0) <= _UNIT), f"length {length:.4f}")
 
 
-def _again(seen: _Seen, alone: Matrix) -> Flow[None]:
+def _again(seen: Seen, alone: Matrix) -> Flow[None]:
     """Ask for the same once more: the difference, if any, is the noise that all else is measured by."""
     try:
-        again = yield from _ask(seen, [_TEXT])
+        again = yield from ask(seen, [_TEXT])
     except EmbeddingError as error:
         return seen.fail("deterministic", error)
     if again.usage.server_cached:
         detail = "the gateway's own cache answered; check with a client without server_cache"
         return seen.note("deterministic", UNKNOWN, detail)
     row = again.embeddings[0]
+    if row.shape != alone.shape:
+        return seen.note("deterministic", DIFFERS, f"{len(row)} dimensions, {len(alone)} in the first answer")
     found = cosine(alone, row)
     seen.noise = max(0.0, 1.0 - found)
-    detail = "the same to the bit" if np.array_equal(alone, row) else f"cosine {found:.6f} to the first answer"
+    detail = f"cosine {found:.6f} to the first answer, no number off by more than {np.abs(alone - row).max():.2g}"
     return seen.note("deterministic", judged(True, 1.0 - found <= _SAME), detail)
 
 
-def _batch(seen: _Seen, alone: Matrix) -> Flow[None]:
-    """Ask for as many texts as a request may hold, the first one and its marked forms among them."""
+def _batch(seen: Seen, alone: Matrix) -> Flow[None]:
+    """Ask for as many texts as a request may hold, the one text and its marked forms among them."""
     limit = seen.profile.max_inputs
     most = min(MOST_INPUTS, limit or MOST_INPUTS)
-    marks = _marks(seen)
-    prefixes = list(dict.fromkeys(mark.prefix for mark in marks.values() if mark.prefix and not mark.input_type))
-    firsts = [_TEXT, *(prefix + _TEXT for prefix in prefixes)]
-    texts = [*firsts, *(f"text {number}" for number in range(most - len(firsts)))]
+    marks = {side: mark.prefix for side, mark in _marks(seen).items() if mark.prefix and not mark.input_type}
+    prefixes = list(dict.fromkeys(marks.values()))
+    # The second place, and at least two longer texts after it: whoever sorts, turns or reverses a batch moves it.
+    longer = [" ".join([_TEXT] * times) for times in (2, 3)]
+    firsts = ["text 0", _TEXT, *(prefix + _TEXT for prefix in prefixes), *longer]
+    texts = [*firsts, *(f"text {number}" for number in range(1, most - len(firsts) + 1))]
     try:
-        result = yield from _ask(seen, texts, most=most)
+        result, refused = yield from ask_most(seen, texts)
     except EmbeddingError as error:
         return seen.fail("batch", error)
-    found = cosine(alone, result.embeddings[0])
-    same = 1.0 - found <= _BATCH_SAME + 4.0 * seen.noise
-    seen.note("batch equals single", judged(True, same), f"cosine {found:.6f}")
-    accepted = seen.learned.max_inputs
-    detail = (
-        f"{accepted} inputs in a request" if accepted >= most else f"{accepted} inputs at most, {most} were refused"
-    )
-    seen.note("batch size", judged(True if limit else None, accepted >= most), detail)
-    for side, mark in marks.items():
-        if mark.prefix in prefixes and not mark.input_type:
-            seen.marked[side] = result.embeddings[1 + prefixes.index(mark.prefix)]
+    accepted = 1 if result is None else len(result)
+    detail = f"{accepted} input{'s' * (accepted > 1)} in a request" + (f"; {refused} were refused" if refused else "")
+    seen.note("batch size", judged(True if limit else None, not refused), detail)
+    if result is None:
+        return seen.note("batch equals single", UNKNOWN, "a request holds one input only")
+    _in_its_place(seen, alone, result.embeddings)
+    rows = dict(zip(prefixes, result.embeddings[2:], strict=False))
+    seen.marked |= {side: rows[prefix] for side, prefix in marks.items() if prefix in rows}
     return None
 
 
-def _marks(seen: _Seen) -> dict[InputType, Marking]:
+def _in_its_place(seen: Seen, alone: Matrix, rows: Matrix) -> None:
+    """Say whether the text has its own embedding in the batch, or that of another place."""
+    found = [cosine(alone, row) for row in rows]
+    nearest = int(np.argmax(found))
+    detail = f"cosine {found[1]:.6f}"
+    if nearest != 1 and found[nearest] > found[1]:
+        detail += f", but {found[nearest]:.6f} in the place of input {nearest}: the order is not kept"
+    seen.note("batch equals single", judged(True, nearest == 1 and seen.same(found[1], _BATCH_SAME)), detail)
+
+
+def _marks(seen: Seen) -> dict[InputType, Marking]:
     """Return how the client marks each side."""
     return {side: marking(seen.inquiry.options, seen.profile, side) for side in _SIDES}
 
@@ -224,7 +146,7 @@ def _set_by_user(options: Options) -> bool:
     return bool(options.query_input_type or options.document_input_type)
 
 
-def _input_types(seen: _Seen, alone: Matrix) -> Flow[None]:
+def _input_types(seen: Seen, alone: Matrix) -> Flow[None]:
     """Ask with each value of `input_type` that is sent, or one that is documented, and see whether it is heard."""
     marks = _marks(seen)
     values: dict[InputType, str] = {side: mark.input_type for side, mark in marks.items() if mark.input_type}
@@ -238,7 +160,7 @@ def _input_types(seen: _Seen, alone: Matrix) -> Flow[None]:
     for side, value in values.items():
         prefix = marks[side].prefix if marks[side].input_type else ""
         try:
-            result = yield from _ask(seen, [_TEXT, prefix + _TEXT], document_input_type=value)
+            result = yield from ask(seen, [_TEXT, prefix + _TEXT], document_input_type=value)
         except _REFUSED as error:
             verdict = DIFFERS if expected else OK if expected is False else UNKNOWN
             return seen.note("input_type", verdict, f"{value!r} is refused ({type(error).__name__})")
@@ -251,14 +173,14 @@ def _input_types(seen: _Seen, alone: Matrix) -> Flow[None]:
 
 
 def _hearing(
-    seen: _Seen,
+    seen: Seen,
     alone: Matrix,
     rows: Mapping[InputType, Matrix],
     values: Mapping[InputType, str],
     expected: bool | None,
 ) -> None:
     found = {side: cosine(alone, row) for side, row in rows.items()}
-    heard = [seen.changes(one) for one in found.values()]
+    heard = [not seen.same(one, _ROUGHLY_SAME) for one in found.values()]
     parts = [f"{values[side]!r} to none {one:.6f}" for side, one in found.items()]
     if len(rows) == len(_SIDES):
         parts.append(f"query to document {cosine(rows['query'], rows['document']):.6f}")
@@ -267,7 +189,7 @@ def _hearing(
     seen.note("input_type", judged(expected, honoured), f"{word}; cosines: {', '.join(parts)}")
 
 
-def _side(seen: _Seen, side: InputType, alone: Matrix) -> None:
+def _side(seen: Seen, side: InputType, alone: Matrix) -> None:
     """Say whether a side's whole mark changes the embedding."""
     name, mark = f"{side} marking", _marks(seen)[side]
     known = seen.profile is not NO_PROFILE
@@ -276,31 +198,48 @@ def _side(seen: _Seen, side: InputType, alone: Matrix) -> None:
         return
     what = " and ".join(["a prefix"] * bool(mark.prefix) + [f"input_type {mark.input_type!r}"] * bool(mark.input_type))
     if side not in seen.marked:
-        seen.note(name, UNKNOWN, f"{what}: not seen, as the request for it failed")
+        seen.note(name, UNKNOWN, f"{what}: not seen, as no request for it landed")
         return
     found = cosine(alone, seen.marked[side])
-    changed = seen.changes(found)
+    changed = not seen.same(found, _ROUGHLY_SAME)
     verdict = judged(True if known or _set_by_user(seen.inquiry.options) else None, changed)
     seen.note(name, verdict, f"{what}: {'cosine' if changed else 'no effect, cosine'} {found:.6f} to the unmarked text")
 
 
-def _dimensions(seen: _Seen, native: int) -> Flow[None]:
-    """Ask for a shorter width by a plain field, so that another width is an answer and not an error."""
-    options = seen.inquiry.options
-    asked = options.dimensions or _shorter(seen.profile, native)
+def _dimensions(seen: Seen, alone: Matrix) -> Flow[None]:
+    """Ask for a shorter width, and see whether it comes, and whether it is the beginning of the full embedding."""
+    asked = seen.inquiry.options.dimensions or _shorter(seen.profile, len(alone))
+    row: Matrix | None = None
     if asked is None:
-        return seen.note("dimensions", UNKNOWN, "there is no shorter width to ask for")
+        seen.note("dimensions", UNKNOWN, "there is no shorter width to ask for")
+    else:
+        row = yield from _narrow(seen, asked)
+    if row is None or len(row) != asked or len(row) >= len(alone):
+        return seen.note("dimensions are a cut", UNKNOWN, "no shorter embedding came")
+    found = cosine(alone[: len(row)], row)
+    expected = True if seen.profile.selectable is not None else None
+    detail = f"cosine {found:.6f} to the first {len(row)} numbers of the full embedding"
+    return seen.note("dimensions are a cut", judged(expected, seen.same(found, _ROUGHLY_SAME)), detail)
+
+
+def _narrow(seen: Seen, asked: int) -> Flow[Matrix | None]:
+    """Return the text's embedding at the width asked for by a plain field: so another width is an answer, not an error."""
+    options = seen.inquiry.options
     expected = True if options.dimensions or seen.profile.selectable is not None else None
     body = merged(options.extra_body or {}, {"dimensions": asked})
     try:
-        result = yield from _ask(seen, [_TEXT], extra_body=body)
+        result = yield from ask(seen, [_TEXT], extra_body=body)
     except _REFUSED as error:
-        return seen.note("dimensions", judged(expected, False), f"{asked} is refused ({type(error).__name__})")
+        seen.note("dimensions", judged(expected, False), f"{asked} is refused ({type(error).__name__})")
+        return None
     except EmbeddingError as error:
-        return seen.fail("dimensions", error)
-    honoured = result.dimensions == asked
-    detail = f"{asked} asked for, {result.dimensions} came"
-    return seen.note("dimensions", judged(expected, honoured), detail)
+        seen.fail("dimensions", error)
+        return None
+    seen.note(
+        "dimensions", judged(expected, result.dimensions == asked), f"{asked} asked for, {result.dimensions} came"
+    )
+    row: Matrix = result.embeddings[0]
+    return row
 
 
 def _shorter(profile: Profile, native: int) -> int | None:
@@ -313,7 +252,7 @@ def _shorter(profile: Profile, native: int) -> int | None:
     return half if half < native else None
 
 
-def _providers(seen: _Seen) -> None:
+def _providers(seen: Seen) -> None:
     """Say who served."""
     names = list(dict.fromkeys(name for result in seen.results for name in result.providers))
     seen.note("served by", OK if names else UNKNOWN, ", ".join(names) or "no answer named a provider")

@@ -28,6 +28,8 @@ FAILED = "failed: "
 
 AGREEMENT = 0.999
 _WIDTH = 100
+_COLUMNS = 8
+"""Most cosines side by side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +174,11 @@ class ConsistencyCheck:
         return tuple(one for one in self.providers if not one.ok)
 
     @property
+    def ok(self) -> bool:
+        """Whether every provider answered, and they agree."""
+        return not self.failed and self.agree()
+
+    @property
     def worst(self) -> float | None:
         """The lowest cosine between any two providers, or None where no two could be compared."""
         pair = self._worst_pair()
@@ -192,6 +199,7 @@ class ConsistencyCheck:
             "model": self.model,
             "gateway": self.gateway,
             "texts": self.texts,
+            "ok": self.ok,
             "agree": self.agree(),
             "worst": self.worst,
             "providers": [one.to_dict() for one in self.providers],
@@ -207,13 +215,20 @@ class ConsistencyCheck:
         rows = [_row(number, one) for number, one in enumerate(self.providers, 1)]
         lines = [_printable(f"{self.model} at {self.gateway}: {many}"), "", *_table(head, rows)]
         if self.worst is not None:
-            numbers = [str(number + 1) for number in range(len(self.providers))]
-            pairs = [(number, *map(_cosine, row)) for number, row in zip(numbers, self.lowest, strict=True)]
-            lines += ["", "Lowest cosine of one text between two providers:", *_table(("", *numbers), pairs)]
+            lines += ["", "Lowest cosine of one text between two providers:", *self._pairs()]
         for one in self.failed:
             why = _printable(f"{one.tag}: {type(one.error).__name__}: {one.error}")
             lines += ["", *textwrap.wrap(why, _WIDTH, subsequent_indent="  ")]
         return "\n".join([*lines, "", self._verdict(), _bill(self.usage)])
+
+    def _pairs(self) -> list[str]:
+        """Return the lowest cosines; where there are many providers, some columns below the others."""
+        lines, count = list[str](), len(self.providers)
+        for start in range(0, count, _COLUMNS):
+            columns = range(start, min(start + _COLUMNS, count))
+            rows = [(str(at + 1), *(_cosine(self.lowest[at, to]) for to in columns)) for at in range(count)]
+            lines += [""] * (start > 0) + _table(("", *(str(to + 1) for to in columns)), rows)
+        return lines
 
     def _verdict(self) -> str:
         pair = self._worst_pair()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -218,3 +221,104 @@ def test_a_cancelled_consumer_stops_the_requests(make, embeddings_gateway):
     asyncio.run(scenario())
     assert client._shared.world().gate.limits.in_flight == 0
     assert len(embeddings_gateway.embedding_requests()) < 20
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_what_is_in_flight_when_the_consumer_stops_lands_although_the_client_is_closed(
+    make, embeddings_gateway, colour
+):
+    cache = MemoryCache()
+    client = make(batch_size=2, max_concurrency=4, cache=cache)
+    client.embed_query("warm")
+    known = len(cache)
+    embeddings_gateway.reset()
+    embeddings_gateway.trouble("slow", seconds=0.3, times=None, after=1)
+    if colour == "sync":
+        with client:
+            for _ in client.embed_stream(texts(100), input_type="document"):
+                break
+    else:
+
+        async def run() -> None:
+            async with client.as_async() as aclient:
+                async for _ in aclient.embed_stream(texts(100), input_type="document"):
+                    break
+
+        asyncio.run(run())
+    assert len(cache) - known == embeddings_gateway.paid_inputs() < 100
+
+
+@COLOURS
+def test_a_request_holds_no_more_tokens_than_it_may(make, embeddings_gateway, colour):
+    long = [f"{one:03d}" + "x" * 296 for one in range(40)]  # 100 estimated tokens each
+    client = make(batch_tokens=350)
+    assert [ident for batch in stream(client, long, colour) for ident in batch.ids] == list(range(40))
+    assert [one.inputs for one in embeddings_gateway.embedding_requests()].count(3) == 13
+
+
+@COLOURS
+def test_the_marking_counts_among_a_requests_tokens(make, embeddings_gateway, colour):
+    client = make(batch_tokens=350, document_prefix="p" * 150)
+    stream(client, ["x" * 149] * 3 + ["y" * 149] * 3, colour)
+    assert {one.inputs for one in embeddings_gateway.embedding_requests()} == {1}
+    assert len(embeddings_gateway.embedding_requests()) == 2
+
+
+@COLOURS
+@pytest.mark.parametrize(
+    "wrong", ["text", b"bytes", {"key": "value"}, {"a", "set"}], ids=["str", "bytes", "dict", "set"]
+)
+def test_what_is_no_stream_of_inputs_is_refused_at_once(make, embeddings_gateway, colour, wrong):
+    client = make() if colour == "sync" else make().as_async()
+    with pytest.raises(InputError, match=f"Inputs came as {type(wrong).__name__}"):
+        client.embed_stream(wrong, input_type="document")
+    assert embeddings_gateway.embedding_requests() == []
+
+
+@COLOURS
+def test_an_id_that_cannot_be_hashed_is_named_where_it_stands(make, colour):
+    with pytest.raises(InputError, match=r"The id of input 1 is list, which cannot be hashed\."):
+        stream(make(), [("a", "one"), (["b"], "two")], colour)
+
+
+@COLOURS
+def test_an_id_may_come_twice(make, colour):
+    (got,) = stream(make(), [("a", "one"), ("a", "two"), ("b", ""), ("b", 3)], colour)
+    assert got.ids == ["a", "a"]
+    assert len(got.embeddings) == 2
+    assert list(got.errors) == ["b"]
+
+
+async def test_the_sync_stream_runs_inside_a_running_loop(make):
+    got = await asyncio.to_thread(stream, make(batch_size=2), texts(10), "sync")
+    assert [ident for batch in got for ident in batch.ids] == list(range(10))
+    assert [batch.ids for batch in make(batch_size=8).embed_stream(texts(3), input_type="document")] == [[0, 1, 2]]
+
+
+MEMORY_PROBE = """
+import sys, psutil
+from openrouter_embeddings import Client
+client = Client(sys.argv[1], api_key="k", base_url=sys.argv[2], max_concurrency=4, dimensions=256)
+me, sizes = psutil.Process(), []
+stream = client.embed_stream((f"text {one}" for one in range(int(sys.argv[3]))), input_type="document")
+for at, batch in enumerate(stream):
+    sizes.append(me.memory_info().rss)
+half = len(sizes) // 2
+print((max(sizes[half:]) - max(sizes[:half])) >> 20, (max(sizes) - sizes[0]) >> 20)
+"""
+
+
+def test_memory_does_not_grow_with_the_stream(embeddings_gateway):
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY_PROBE, MODEL, embeddings_gateway.base_url, "50000"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
+    )
+    assert done.returncode == 0, done.stderr
+    drift, most = map(int, done.stdout.split())
+    assert embeddings_gateway.paid_inputs() == 50_000
+    assert drift < 16, "a third of what holding one half would take"
+    assert most < 48, "all embeddings together are 49 MB"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ._client_shared import Shared
-from ._client_stream import astream, stream
+from ._client_stream import asettle, astream, settle, stream
 from ._drive import adrive, drive
 from ._flow import embed as embed_flow
 from ._flow_models import list_models as list_models_flow
@@ -17,7 +17,7 @@ from .gateways import ModelInfo
 from .inputs import Input, InputType, Progress
 from .results import EmbeddingResult, Partial
 
-__all__ = ["aembed", "alist_models", "astream", "embed", "list_models", "stream"]
+__all__ = ["aembed", "alist_models", "asettle", "astream", "embed", "list_models", "settle", "stream"]
 
 
 def _prepared(

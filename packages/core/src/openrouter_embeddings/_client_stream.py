@@ -7,15 +7,17 @@ import contextvars
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from ._client_shared import Shared
 from ._drive import adrive, drive
 from ._drive_gate import Scope
 from ._flow import embed_each
-from ._prepare import check_side
-from ._slices import Slice, Slicer, one_by_one, slices
+from ._plan import estimated_tokens
+from ._prepare import check_side, marking
+from ._slices import Slice, Slicer, check_stream, one_by_one, slices
 from .errors import EmbeddingError
 from .inputs import InputType
 from .stream import StreamBatch, StreamProgress
@@ -27,8 +29,9 @@ OnProgress = Callable[[StreamProgress], None]
 class _Stream:
     """One stream: what has no colour."""
 
-    def __init__(self, shared: Shared, side: InputType, on_progress: OnProgress | None) -> None:
+    def __init__(self, shared: Shared, inputs: object, side: InputType, on_progress: OnProgress | None) -> None:
         check_side(side)
+        check_stream(inputs)
         self.shared = shared
         self.scope = Scope()
         self.ahead = 2 * shared.options.max_concurrency
@@ -38,6 +41,11 @@ class _Stream:
         self._usage = Usage()
         self._done = self._failed = 0
         self._fatal: EmbeddingError | None = None
+
+    def slicer(self) -> Slicer:
+        """Return what gathers the inputs."""
+        prefix = marking(self.shared.options, self.shared.profile, self._side).prefix
+        return Slicer(self.shared.learned, marked=estimated_tokens(prefix) - 1)
 
     def slice(self, pairs: list[tuple[Any, Any]]) -> Slice:
         """Return a slice, ready to be sent."""
@@ -68,11 +76,34 @@ class _Stream:
         return batch
 
 
+def _under_way(shared: Shared, one: Future[None] | asyncio.Task[None]) -> None:
+    """Remember a slice until it is through: connections are not closed under it."""
+    under_way = shared.world().under_way
+    under_way.add(one)
+    one.add_done_callback(under_way.discard)
+
+
+def settle(under_way: set[Any]) -> None:
+    """Wait for what streams in threads have under way: it is paid for."""
+    for one in list(under_way):
+        if isinstance(one, Future):
+            with suppress(CancelledError):
+                one.exception()
+
+
+async def asettle(under_way: set[Any]) -> None:
+    """Wait for what streams on this loop have under way."""
+    loop = asyncio.get_running_loop()
+    tasks = [one for one in list(under_way) if isinstance(one, asyncio.Task) and one.get_loop() is loop]
+    if tasks:
+        await asyncio.wait(tasks)
+
+
 def stream(
     shared: Shared, inputs: Iterable[Any], side: InputType, on_progress: OnProgress | None
 ) -> Iterator[StreamBatch]:
     """Return a stream that runs in threads."""
-    return _stream(_Stream(shared, side, on_progress), inputs)
+    return _stream(_Stream(shared, inputs, side, on_progress), inputs)
 
 
 def _stream(one_stream: _Stream, inputs: Iterable[Any]) -> Iterator[StreamBatch]:
@@ -93,24 +124,26 @@ def _stream(one_stream: _Stream, inputs: Iterable[Any]) -> Iterator[StreamBatch]
             one_stream.ended(one, error)
 
     def hand_out() -> StreamBatch:
-        one, future = waiting.popleft()
+        one, future = waiting[0]
         failed = future.exception()
+        waiting.popleft()
         if failed is not None and not isinstance(failed, EmbeddingError):
             raise failed
         return one_stream.handed_out(one)
 
     waiting: deque[tuple[Slice, Future[None]]] = deque()
     try:
-        for pairs in slices(inputs, shared.learned):
+        for pairs in slices(inputs, one_stream.slicer()):
             one = one_stream.slice(pairs)
             waiting.append((one, pool.submit(contextvars.copy_context().run, run, one)))
+            _under_way(shared, waiting[-1][1])
             while len(waiting) >= one_stream.ahead or (waiting and waiting[0][1].done()):
                 yield hand_out()
         while waiting:
             yield hand_out()
     finally:
         scope.stop()
-        # Nothing more is sent. What is in flight lands in the cache: the interpreter itself waits for these threads.
+        # Nothing more is sent. What is in flight lands in the cache: `close` and the interpreter's end wait for it.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -118,7 +151,7 @@ def astream(
     shared: Shared, inputs: Iterable[Any] | AsyncIterable[Any], side: InputType, on_progress: OnProgress | None
 ) -> AsyncIterator[StreamBatch]:
     """Return a stream that runs in tasks."""
-    return _astream(_Stream(shared, side, on_progress), inputs)
+    return _astream(_Stream(shared, inputs, side, on_progress), inputs)
 
 
 async def _astream(one_stream: _Stream, inputs: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[StreamBatch]:
@@ -148,9 +181,10 @@ async def _astream(one_stream: _Stream, inputs: Iterable[Any] | AsyncIterable[An
 
     waiting: deque[tuple[Slice, asyncio.Task[None]]] = deque()
     try:
-        async for pairs in _aslices(inputs, Slicer(shared.learned)):
+        async for pairs in _aslices(inputs, one_stream.slicer()):
             one = one_stream.slice(pairs)
             waiting.append((one, asyncio.create_task(run(one))))
+            _under_way(shared, waiting[-1][1])
             while len(waiting) >= one_stream.ahead or (waiting and waiting[0][1].done()):
                 yield await hand_out()
         while waiting:

@@ -33,6 +33,8 @@ class World:
         self.http = http
         self.store = store
         self.url = url
+        self.under_way: set[Any] = set()
+        """What streams have begun and not seen through: futures and tasks."""
         _worlds.add(self)
 
     def after_fork(self) -> None:
@@ -40,6 +42,7 @@ class World:
         self.gate.after_fork()
         self.flights.after_fork()
         self.http.forget()
+        self.under_way.clear()
 
 
 _worlds: weakref.WeakSet[World] = weakref.WeakSet()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ._job import Job
 from ._learned import Learned
 from ._plan import estimated_tokens
 from .errors import EmbeddingError, InputError
-from .inputs import Input
+from .inputs import Content, Input
 from .stream import StreamBatch
 
 _CONTENT_TOKENS = 1000
@@ -21,27 +22,52 @@ _CONTENT_TOKENS = 1000
 class Slicer:
     """Gathers inputs until they fill a request, as large as one may be by what is known then."""
 
-    def __init__(self, learned: Learned) -> None:
+    def __init__(self, learned: Learned, *, marked: int = 0) -> None:
         self._learned = learned
+        self._marked = marked
+        """Estimated tokens of what is put before each text."""
         self._count = 0
         self._held: list[tuple[Any, Any]] = []
         self._tokens = 0
 
     def add(self, given: Any) -> list[tuple[Any, Any]] | None:
         """Take one input; return a slice when it is full."""
-        pair = given if isinstance(given, tuple) and len(given) == 2 else (self._count, given)
-        self._count += 1
-        ident, one = pair
-        one = one.as_py() if hasattr(one, "as_py") else one  # an Arrow scalar
+        ident, one = self._pair(given)
+        size = estimated_tokens(one) + self._marked if isinstance(one, str) else _CONTENT_TOKENS
+        full = self.rest() if self._held and not self._has_room(size) else None
         self._held.append((ident, one))
-        self._tokens += estimated_tokens(one) if isinstance(one, str) else _CONTENT_TOKENS
-        full = len(self._held) >= self._learned.max_inputs or self._tokens >= self._learned.max_tokens
-        return self.rest() if full else None
+        self._tokens += size
+        return self.rest() if full is None and not self._has_room(1) else full
 
     def rest(self) -> list[tuple[Any, Any]]:
         """Return what is gathered so far."""
         held, self._held, self._tokens = self._held, [], 0
         return held
+
+    def _has_room(self, size: int) -> bool:
+        return len(self._held) < self._learned.max_inputs and self._tokens + size <= self._learned.max_tokens
+
+    def _pair(self, given: Any) -> tuple[Hashable, Any]:
+        ident, one = given if isinstance(given, tuple) and len(given) == 2 else (self._count, given)
+        try:
+            hash(ident)
+        except TypeError:
+            # Refused here, where it stands, and not first when an input of that id turns out to be at fault.
+            raise InputError(
+                f"The id of input {self._count} is {type(ident).__name__}, which cannot be hashed."
+                " Give a str, an int or a tuple of these."
+            ) from None
+        self._count += 1
+        return ident, one.as_py() if hasattr(one, "as_py") else one  # an Arrow scalar
+
+
+def check_stream(inputs: object) -> None:
+    """Raise `InputError` for what can be iterated and is no stream of inputs: characters, bytes, keys."""
+    if isinstance(inputs, (str, bytes, bytearray, memoryview, Content, Mapping, AbstractSet)):
+        raise InputError(
+            f"Inputs came as {type(inputs).__name__}. embed_stream takes an iterable of str or Content, or of pairs of"
+            " an id and one of them."
+        )
 
 
 def one_by_one(inputs: Any) -> Any:
@@ -84,9 +110,8 @@ class Slice:
         return {self.ids[at]: error for at, error in sorted(self.errors.items(), key=lambda item: item[0])}
 
 
-def slices(inputs: Iterable[Any], learned: Learned) -> Iterator[list[tuple[Any, Any]]]:
+def slices(inputs: Iterable[Any], slicer: Slicer) -> Iterator[list[tuple[Any, Any]]]:
     """Yield the inputs in slices."""
-    slicer = Slicer(learned)
     for given in one_by_one(inputs):
         if (full := slicer.add(given)) is not None:
             yield full

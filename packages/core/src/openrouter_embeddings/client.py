@@ -177,8 +177,11 @@ class Client(_Client, Checks):
         return _sharing(AsyncClient, self._shared)
 
     def close(self) -> None:
-        """Close the connections. The client can be used again: it opens new ones."""
+        """Close the connections, once what streams have in flight has landed. The client can be used again."""
         if self._shared.built is not None:
+            from ._client_calls import settle
+
+            settle(self._shared.built.under_way)
             self._shared.built.http.close()
 
     def __enter__(self) -> Self:
@@ -243,8 +246,11 @@ class AsyncClient(_Client, AsyncChecks):
         return _sharing(Client, self._shared)
 
     async def aclose(self) -> None:
-        """Close the connections of the running loop; those of other loops close with their loops."""
+        """Close the connections of the running loop as `Client.close` does; other loops' close with their loops."""
         if self._shared.built is not None:
+            from ._client_calls import asettle
+
+            await asettle(self._shared.built.under_way)
             await self._shared.built.http.aclose()
 
     async def __aenter__(self) -> Self:

@@ -17,7 +17,9 @@ class StreamBatch(NamedTuple):
     Attributes:
         ids: Of those that have an embedding: as given with the inputs, else their number from 0.
         embeddings: float32 of shape `(len(ids), dimensions)`.
-        errors: Why the others have none, by id. Two inputs with one id and an error each share a place here.
+        errors: Why the others have none, by id. An id must be hashable and may come more than once: in `ids` each has
+            its place, here two inputs with one id and an error each share one. `positions`, and the numbers in a
+            message, count within the request.
     """
 
     ids: list[Any]

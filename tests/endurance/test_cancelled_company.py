@@ -104,7 +104,7 @@ def test_calls_that_follow_one_another_are_cancelled(make, truth, embeddings_gat
             over.set()
         assert [one.result(PATIENCE) for one in working] == [0] * THREADS
     client.close()
-    flights, gate = client._shared.flights, client._shared.built.gate
+    flights, gate = client._shared.world().flights, client._shared.built.gate
     assert not any(flights.leaders.values())
     assert not flights.groups
     assert gate.limits.in_flight == 0

@@ -51,6 +51,12 @@ def test_the_extras_name_the_packages_at_the_same_version() -> None:
     )
 
 
+def test_the_command_line_is_an_extra() -> None:
+    core = project("core")
+    assert {line.split(">")[0] for line in core["optional-dependencies"]["cli"]} == {"typer", "rich", "pyarrow"}
+    assert core["scripts"] == {"openrouter-embeddings": "openrouter_embeddings.cli:main"}
+
+
 def test_the_core_is_light() -> None:
     names = {line.split(">")[0] for line in project("core")["dependencies"]}
     assert names == {"httpx", "numpy", "pydantic", "typing-extensions"}

@@ -1,21 +1,29 @@
-"""The command line: `openrouter-embeddings embed | models | check`. What it stands on comes with the extra `[cli]`."""
+"""The command `openrouter-embeddings`: embed a file, list the models, check one. Needs the extra `cli`."""
 
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
-_NEEDS = {"typer", "rich", "pyarrow", "click"}
+_NEEDS = ("typer", "rich", "pyarrow")
 
 
 def main() -> None:
-    """Run the command line, or say what to install."""
-    try:
-        from .app import app
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] not in _NEEDS:
-            raise
+    """Run the command, or say how to install what it needs."""
+    missing = [name for name in _NEEDS if not _found(name)]
+    if missing:
         sys.stderr.write(
-            f'No {missing.name} here. Install the command line: pip install "openrouter-embeddings[cli]"\n'
+            f"The command line needs {', '.join(missing)}. Install it with\n\n"
+            '    pip install "openrouter-embeddings[cli]"\n'
         )
         sys.exit(2)
+    from .app import app
+
     app()
+
+
+def _found(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ValueError:  # it is known not to be there
+        return False

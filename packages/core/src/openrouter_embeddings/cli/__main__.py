@@ -1,5 +1,6 @@
-"""`python -m openrouter_embeddings.cli`."""
+"""Lets `python -m openrouter_embeddings.cli` run the command."""
 
 from . import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,165 +1,157 @@
-"""The three commands. The key is read from the environment, never from the command line, which others can see."""
+"""The commands and their options."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, cast
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from ..client import Client
-from ..errors import ConfigurationError, EmbeddingError
-from ..gateways import ModelInfo
-from .embedding import Run
-from .exits import INTERRUPTED, MEANINGS, NOT_OK, SOME_FAILED, USAGE, code_of
-from .readers import format_of, read
-from .writers import writer_for
+from openrouter_embeddings import Client, ConfigurationError, InputType, SqliteCache
+
+from .bulk import embed_rows, failures_to, summary
+from .connect import client_for
+from .exits import MEANINGS, Exit, errors_end_the_command, plain, say
+from .listing import as_json, matching, print_table
+from .progress import Bar
+from .readers import Columns, format_of, reading
+from .writers import check_out, writing
 
 app = typer.Typer(
+    help="Embeddings through OpenRouter. The key is read from OPENROUTER_API_KEY.",
+    epilog=MEANINGS,
     no_args_is_help=True,
     add_completion=False,
-    help=f"Embeddings through OpenRouter.\n\n{MEANINGS}",
-    rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # no traceback shows a local variable: it may hold a text or a key
 )
 
+
+Model = Annotated[str, typer.Option("--model", "-m", help="The gateway's model id.")]
 Gateway = Annotated[str, typer.Option(help="openrouter or infron.")]
-BaseUrl = Annotated[str | None, typer.Option(help="Another address of the API.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+BaseUrl = Annotated[str | None, typer.Option(help="Another address of the gateway.")]
+Provider = Annotated[str | None, typer.Option(metavar="JSON", help="Provider preferences, as on the wire.")]
+Dimensions = Annotated[int | None, typer.Option(help="Width to ask for.")]
+MaxCost = Annotated[float | None, typer.Option(metavar="USD", help="No request starts that would pass it.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON in place of a table.")]
 
 
-def _console() -> Console:
-    return Console(stderr=True, highlight=False)
-
-
-@contextmanager
-def _ending_well(on_interrupt: str = "") -> Iterator[None]:
-    """Turn what ends a command into one line and an exit code."""
-    try:
-        yield
-    except EmbeddingError as error:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
-        raise typer.Exit(code_of(error)) from None
-    except OSError as error:
-        typer.echo(f"{error.strerror or error}: {error.filename or ''}", err=True)
-        raise typer.Exit(USAGE) from None
-    except KeyboardInterrupt:
-        typer.echo(f"Interrupted.{on_interrupt}", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-
-
-@app.command()
+@app.command(epilog=MEANINGS)
 def embed(
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="JSONL, CSV, Parquet or text lines; - for stdin.")],
-    model: Annotated[str, typer.Option(help="The gateway's model id.")],
-    out: Annotated[Path, typer.Option(help="Where to: a name that ends with .parquet or .npy.")],
-    form: Annotated[str | None, typer.Option("--format", help="jsonl, csv, parquet or lines; else by suffix.")] = None,
-    text_column: Annotated[str, typer.Option(help="Where the text stands.")] = "text",
-    id_column: Annotated[str | None, typer.Option(help="Where the id stands; else rows are counted from 0.")] = None,
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="JSONL, CSV, Parquet or lines of text; - is stdin.")],
+    model: Model,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A .parquet or .npy file, replaced when all is done.")],
+    *,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="jsonl, csv, parquet or lines; else by suffix.")
+    ] = None,
+    text_column: Annotated[str, typer.Option(help="Where a row has its text.")] = "text",
+    id_column: Annotated[str | None, typer.Option(help="Where a row has its id; else they are counted from 0.")] = None,
     side: Annotated[str, typer.Option(help="document or query.")] = "document",
-    dimensions: Annotated[int | None, typer.Option(help="Width of the embeddings.")] = None,
-    provider: Annotated[str | None, typer.Option(help="Provider preferences as JSON.")] = None,
+    dimensions: Dimensions = None,
+    provider: Provider = None,
     gateway: Gateway = "openrouter",
     base_url: BaseUrl = None,
-    cache: Annotated[Path | None, typer.Option(help="Cache file; else OUT.cache.sqlite.")] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep nothing: a second run pays again.")] = False,
+    max_concurrency: Annotated[int | None, typer.Option(help="Most requests in flight.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Most inputs a request.")] = None,
-    max_concurrency: Annotated[int, typer.Option(help="Most requests in flight.")] = 16,
-    max_cost: Annotated[float | None, typer.Option(help="USD to spend at most.")] = None,
+    max_cost: MaxCost = None,
     on_too_long: Annotated[str, typer.Option(help="error, truncate or average.")] = "error",
     on_empty: Annotated[str, typer.Option(help="error or zero.")] = "error",
-    errors: Annotated[Path | None, typer.Option(help="List inputs without an embedding here, as JSONL.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no summary.")] = False,
+    cache: Annotated[Path | None, typer.Option(help="What is paid for is kept here; else in OUT.cache.sqlite.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep nothing.")] = False,
+    errors: Annotated[Path | None, typer.Option(help="Failed inputs go here, a JSON object a line.")] = None,
+    quiet: Quiet = False,
 ) -> None:
-    """Embed a file. Run again after an interruption, it goes on where it was and pays for nothing twice."""
-    kept = None if no_cache else cache or out.with_name(f"{out.name}.cache.sqlite")
-    hint = " What landed is in the cache: the same command goes on from there." if kept else ""
-    with _ending_well(hint):
-        client = Client(
-            model,
-            gateway=gateway,
-            base_url=base_url,
-            dimensions=dimensions,
-            provider=_mapping(provider),
-            cache=kept,
-            batch_size=batch_size,
-            max_concurrency=max_concurrency,
-            max_cost=max_cost,
-            on_too_long=cast("Any", on_too_long),
-            on_empty=cast("Any", on_empty),
-        )
-        pairs = read(source, format_of(source, form), text=text_column, ident=id_column)
-        run = Run(client, errors=errors, console=_console(), quiet=quiet)
-        run.embed(pairs, cast("Literal['query', 'document']", side), writer_for(out))
-    if not quiet:
-        typer.echo(run.summary(), err=True)
-    if run.failed:
-        raise typer.Exit(SOME_FAILED)
+    """Embed a file. Started again after whatever stopped it, it pays only for what is missing."""
+    kept = None if no_cache else SqliteCache(cache or f"{out}.cache.sqlite")
+    with errors_end_the_command(_how_to_go_on(kept)), ExitStack() as stack:
+        began = time.monotonic()
+        _check_files(source, out, errors)
+        client = client_for(
+            model, dimensions=dimensions, provider=provider, gateway=gateway, base_url=base_url,
+            max_concurrency=max_concurrency, batch_size=batch_size, max_cost=max_cost,
+            on_too_long=on_too_long, on_empty=on_empty, cache=kept,
+        )  # fmt: skip
+        if kept is not None:
+            stack.callback(kept.close)
+        stack.enter_context(client)
+        columns = Columns(text_column, id_column)
+        rows, total = stack.enter_context(reading(source, format_of(source, format_), columns))
+        failures = stack.enter_context(failures_to(errors))
+        output = stack.enter_context(writing(out))
+        bar = stack.enter_context(Bar(total, quiet=quiet))
+        embed_rows(client, rows, output, failures, cast("InputType", side), bar)
+        bar.stop()
+        if not quiet:
+            say(summary(client, output, failures, began))
+        if failures.kinds:
+            raise typer.Exit(Exit.SOME_FAILED)
 
 
-def _mapping(text: str | None) -> dict[str, Any] | None:
-    try:
-        found = None if text is None else json.loads(text)
-    except ValueError:
-        found = text
-    if found is not None and not isinstance(found, dict):
-        raise ConfigurationError('--provider takes a JSON object, e.g. \'{"data_collection": "deny"}\'.')
-    return found
+def _how_to_go_on(kept: SqliteCache | None) -> str:
+    if kept is None:
+        return "Nothing was kept (--no-cache)."
+    return "What landed is in the cache: the same command goes on from there."
 
 
-@app.command()
+def _check_files(source: str, out: Path, errors: Path | None) -> None:
+    check_out(out)
+    if source != "-" and not Path(source).is_file():
+        raise ConfigurationError(f"No such file: {source!r}.")
+    named = [path.resolve() for path in (Path(source), out, errors) if path is not None and str(path) != "-"]
+    if len(set(named)) < len(named):
+        raise ConfigurationError("INPUT, --out and --errors name one file twice.")
+
+
+@app.command(epilog=MEANINGS)
 def models(
-    search: Annotated[str, typer.Option(help="Only ids that hold this.")] = "",
+    *,
+    search: Annotated[str, typer.Option(help="Words that the id or the name must hold.")] = "",
     gateway: Gateway = "openrouter",
     base_url: BaseUrl = None,
-    as_json: Json = False,
+    json_: AsJson = False,
 ) -> None:
-    """List the embedding models that the gateway offers."""
-    with _ending_well():
-        found = [one for one in Client("any", gateway=gateway, base_url=base_url).list_models() if search in one.id]
-        if as_json:
-            sys.stdout.write(json.dumps([asdict(one) for one in found], default=str, indent=2) + "\n")
+    """List the gateway's embedding models."""
+    with errors_end_the_command(), client_for("any", needs_key=False, gateway=gateway, base_url=base_url) as client:
+        found = matching(client.list_models(), search)
+        if json_:
+            typer.echo(as_json(found))
         else:
-            Console(width=None if sys.stdout.isatty() else 120).print(_table(found))
+            print_table(found)
 
 
-def _table(found: list[ModelInfo]) -> Table:
-    table = Table("model", "USD/M tokens", "context", "dimensions", "takes", box=None, pad_edge=False)
-    for one in found:
-        price = "" if one.prompt_price is None else f"{one.prompt_price:g}"
-        table.add_row(
-            one.id, price, _number(one.context_length), _number(one.dimensions), ", ".join(one.input_modalities)
-        )
-    return table
-
-
-def _number(value: int | None) -> str:
-    return "" if value is None else str(value)
-
-
-@app.command()
+@app.command(epilog=MEANINGS)
 def check(
     model: Annotated[str, typer.Argument(help="The gateway's model id.")],
-    consistency: Annotated[bool, typer.Option(help="Compare the model's providers too.")] = False,
+    *,
+    consistency: Annotated[bool, typer.Option("--consistency", help="Compare the model's providers, too.")] = False,
+    dimensions: Dimensions = None,
+    provider: Provider = None,
     gateway: Gateway = "openrouter",
     base_url: BaseUrl = None,
-    as_json: Json = False,
+    max_cost: MaxCost = None,
+    json_: AsJson = False,
 ) -> None:
-    """Try a model with a few cheap requests: does it do what its profile says, do its providers agree."""
-    with _ending_well():
-        client = Client(model, gateway=gateway, base_url=base_url)
-        found = client.check_model()
-        agreed = client.check_consistency() if consistency else None
-        if as_json:
-            both = {"model": found.to_dict(), "consistency": agreed.to_dict() if agreed else None}
-            sys.stdout.write(json.dumps(both, default=str, indent=2) + "\n")
-        else:
-            sys.stdout.write(f"{found}\n" + (f"\n{agreed}\n" if agreed else ""))
-    if not found.ok or (agreed is not None and not agreed.agree()):
-        raise typer.Exit(NOT_OK)
+    """Try a model with a few tiny requests: does it do what is expected of it, and do its providers agree?"""
+    with (
+        errors_end_the_command(),
+        client_for(
+            model, provider=provider, dimensions=dimensions, gateway=gateway, base_url=base_url, max_cost=max_cost
+        ) as client,
+    ):
+        if not _checked(client, consistency=consistency, json_=json_):
+            raise typer.Exit(Exit.NOT_OK)
+
+
+def _checked(client: Client, *, consistency: bool, json_: bool) -> bool:
+    first = client.check_model()
+    second = client.check_consistency() if consistency else None
+    if json_:
+        told = {"model": first.to_dict(), "consistency": second.to_dict() if second is not None else None}
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        typer.echo(plain("\n\n".join(str(one) for one in (first, second) if one is not None)))
+    return first.ok and (second is None or second.agree())

@@ -1,29 +1,90 @@
-"""What the command's exit codes mean, and which of our errors leads to which."""
+"""How a command ends: its exit codes, and what it says on stderr."""
 
 from __future__ import annotations
 
-from ..errors import (
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+import typer
+
+from openrouter_embeddings import (
     AuthenticationError,
     BudgetExceededError,
     ConfigurationError,
     EmbeddingError,
     InputError,
     InsufficientCreditsError,
+    InvalidRequestError,
     ModelNotFoundError,
     PermissionDeniedError,
 )
 
-OK, NOT_OK, USAGE, SOME_FAILED, REFUSED, GAVE_UP, BUDGET, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
 
-MEANINGS = """Exit codes: 0 done; 1 a check found something; 2 wrong usage, option or file; 3 done, but some inputs have no
-embedding; 4 refused (key, credit, permission, model); 5 gave up (rate limit, outage, broken answers); 6 --max-cost
-reached; 130 interrupted."""
+class Exit(IntEnum):
+    """What the exit codes mean."""
+
+    OK = 0
+    NOT_OK = 1
+    USAGE = 2
+    SOME_FAILED = 3
+    REFUSED = 4
+    GAVE_UP = 5
+    BUDGET = 6
+    INTERRUPTED = 130
 
 
-def code_of(error: EmbeddingError) -> int:
-    """Return the exit code for an error that ended the command."""
-    if isinstance(error, (ConfigurationError, InputError)):
-        return USAGE
-    if isinstance(error, (AuthenticationError, InsufficientCreditsError, PermissionDeniedError, ModelNotFoundError)):
-        return REFUSED
-    return BUDGET if isinstance(error, BudgetExceededError) else GAVE_UP
+_MEANINGS = {
+    Exit.OK: "done",
+    Exit.NOT_OK: "a check found something",
+    Exit.USAGE: "wrong usage, option or file",
+    Exit.SOME_FAILED: "done, but some inputs have no embedding",
+    Exit.REFUSED: "refused (key, credit, permission, model)",
+    Exit.GAVE_UP: "gave up (rate limit, outage, broken answers)",
+    Exit.BUDGET: "--max-cost reached",
+    Exit.INTERRUPTED: "interrupted",
+}
+MEANINGS = "Exit codes: " + "; ".join(f"{code.value} {meaning}" for code, meaning in _MEANINGS.items()) + "."
+
+_BY_ERROR: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
+    ((BudgetExceededError,), Exit.BUDGET),
+    ((AuthenticationError, InsufficientCreditsError, PermissionDeniedError, ModelNotFoundError), Exit.REFUSED),
+    ((ConfigurationError, InputError, InvalidRequestError, OSError), Exit.USAGE),
+)
+
+
+def code_of(error: Exception) -> Exit:
+    """Return the exit code that an error stands for."""
+    return next((code for kinds, code in _BY_ERROR if isinstance(error, kinds)), Exit.GAVE_UP)
+
+
+def plain(text: str) -> str:
+    """Return text that moves no cursor: names and messages come from outside."""
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
+
+
+def say(text: str) -> None:
+    """Write a line to stderr, where it is in nobody's way."""
+    typer.echo(plain(text), err=True)
+
+
+@contextmanager
+def errors_end_the_command(advice: str = "") -> Iterator[None]:
+    """Turn what a command may raise into a message and an exit code.
+
+    Args:
+        advice: How to go on; said where nothing is wrong with the command itself.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"Interrupted. {advice}".rstrip())
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    except BrokenPipeError:
+        raise  # whoever read our output has left
+    except (EmbeddingError, OSError) as error:
+        code = code_of(error)
+        say(f"{type(error).__name__}: {error}")
+        if advice and code != Exit.USAGE:
+            say(advice)
+        raise typer.Exit(code) from None

@@ -1,91 +1,149 @@
-"""Where the texts come from: JSONL, CSV, Parquet or lines, read piece by piece."""
+"""Inputs: rows of an id and a text, read one after another from JSONL, CSV, Parquet or lines of text."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, NamedTuple, TextIO
 
-from ..errors import ConfigurationError
+from openrouter_embeddings import ConfigurationError
 
-Pair: TypeAlias = tuple[Any, Any]
-
-FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
-_ROWS = 4096
+_LONGEST_FIELD = 2**31 - 1
+_AT_ONCE = 1024
 
 
-def format_of(path: str, given: str | None) -> str:
-    """Return how the input is written: as said, else by its suffix, else a text a line."""
-    if given is not None and given not in {*FORMATS.values(), "lines"}:
-        raise ConfigurationError(f"--format takes jsonl, csv, parquet or lines, not {given!r}.")
-    return given or FORMATS.get(Path(path).suffix.lower(), "lines")
+class Format(StrEnum):
+    """How inputs are written."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+    lines = "lines"
 
 
-def read(path: str, form: str, *, text: str, ident: str | None) -> Iterator[Pair]:
-    """Yield `(id, text)`; without an id column the id is the row's number from 0.
+_BY_SUFFIX = {
+    ".jsonl": Format.jsonl,
+    ".ndjson": Format.jsonl,
+    ".csv": Format.csv,
+    ".parquet": Format.parquet,
+}
 
-    Raises:
-        ConfigurationError: A column is missing, or a line is not what the format says.
-    """
-    if form == "parquet":
-        yield from _parquet(path, text, ident)
-        return
-    with _opened(path) as file:
-        if form == "lines":
-            yield from enumerate(line.rstrip("\r\n") for line in file)
-        elif form == "csv":
-            rows = csv.DictReader(file)
-            for at, row in enumerate(rows):
-                yield _pair(at, row, text, ident)
-        else:
-            for at, line in enumerate(file):
-                if line.strip():
-                    yield _pair(at, _parsed(at, line), text, ident)
+
+class Row(NamedTuple):
+    """One input as it was read. `problem` says why it cannot be used."""
+
+    number: int
+    id: Any
+    text: Any
+    problem: str | None = None
+
+
+class Columns(NamedTuple):
+    """Where a row has its text and its id. Without an id column rows are counted from 0."""
+
+    text: str
+    id: str | None
+
+    def check(self, known: Iterable[str]) -> None:
+        """Raise `ConfigurationError` where a column does not exist."""
+        names = list(known)
+        for option, name in (("--text-column", self.text), ("--id-column", self.id)):
+            if name is not None and name not in names:
+                shown = ", ".join(map(str, names[:20])) or "none"
+                raise ConfigurationError(f"The input has no column {name!r}; it has {shown}. See {option}.")
+
+
+def format_of(source: str, given: str | None) -> Format:
+    """Return how the inputs are written: as said, else by the file's suffix, else a text a line."""
+    if given is not None and given not in set(Format):
+        raise ConfigurationError(f"--format takes {', '.join(Format)}, not {given!r}.")
+    chosen = Format(given) if given else _BY_SUFFIX.get(Path(source).suffix.lower(), Format.lines)
+    if chosen is Format.parquet and source == "-":
+        raise ConfigurationError("Parquet cannot be read from a pipe. Name the file.")
+    return chosen
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[IO[str]]:
-    if path == "-":
-        yield sys.stdin
+def reading(source: str, format_: Format, columns: Columns) -> Iterator[tuple[Iterator[Row], int | None]]:
+    """Open the inputs; yield the rows and, where the file says so, how many there are."""
+    if format_ is Format.parquet:
+        from .parquet import parquet_rows
+
+        with parquet_rows(source, columns, _AT_ONCE) as rows_and_count:
+            yield rows_and_count
         return
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        yield file
+    rows = _ROWS[format_]
+    with _text_of(source, newline="" if format_ is Format.csv else None) as file:
+        yield rows(file, columns), None
 
 
-def _parsed(at: int, line: str) -> dict[str, Any]:
+@contextmanager
+def _text_of(source: str, newline: str | None) -> Iterator[TextIO]:
+    # What is not UTF-8 becomes lone surrogates: the row that holds them fails, the others do not.
+    if source != "-":
+        with Path(source).open(encoding="utf-8-sig", errors="surrogateescape", newline=newline) as file:
+            yield file
+        return
+    stdin = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
     try:
-        row = json.loads(line)
-    except ValueError:
-        row = None
-    if not isinstance(row, dict):
-        raise ConfigurationError(f"Line {at + 1} is not a JSON object. Use --format lines for plain text.")
-    return row
+        yield stdin
+    finally:
+        stdin.detach()  # stdin stays open
 
 
-def _pair(at: int, row: dict[str, Any], text: str, ident: str | None) -> Pair:
-    for name in (text, ident):
-        if name is not None and name not in row:
-            columns = ", ".join(map(str, row))
-            raise ConfigurationError(f"Row {at + 1} has no column {name!r}; it has {columns}. See --text-column.")
-    return (at if ident is None else row[ident]), row[text]
+def _lines(file: TextIO, columns: Columns) -> Iterator[Row]:
+    if columns.id is not None:
+        raise ConfigurationError("Lines of text have no columns. Leave --id-column out; lines are counted from 0.")
+    for number, line in enumerate(file):
+        yield Row(number, number, line.removesuffix("\n"))
 
 
-def _parquet(path: str, text: str, ident: str | None) -> Iterator[Pair]:
-    import pyarrow.parquet as parquet
+def _jsonl(file: TextIO, columns: Columns) -> Iterator[Row]:
+    number = 0
+    for line_number, line in enumerate(file, 1):
+        if line.isspace():
+            continue
+        try:
+            item = json.loads(line)
+        except (ValueError, RecursionError):
+            item = None
+        if isinstance(item, dict):
+            if number == 0:
+                columns.check(item)
+            yield _from_mapping(number, item, columns)
+        elif number == 0:
+            raise ConfigurationError(f"Line {line_number} is not a JSON object. Use --format lines for plain text.")
+        else:
+            yield Row(number, number, None, f"Line {line_number} is not a JSON object.")
+        number += 1
 
-    if path == "-":
-        raise ConfigurationError("Parquet cannot be read from a pipe. Give the file's path.")
-    file = parquet.ParquetFile(path)
-    names = [name for name in (text, ident) if name is not None]
-    if missing := [name for name in names if name not in file.schema_arrow.names]:
-        columns = ", ".join(file.schema_arrow.names)
-        raise ConfigurationError(f"The file has no column {missing[0]!r}; it has {columns}. See --text-column.")
-    at = 0
-    for batch in file.iter_batches(batch_size=_ROWS, columns=names):
-        for row in batch.to_pylist():
-            yield (at if ident is None else row[ident]), row[text]
-            at += 1
+
+def _from_mapping(number: int, item: dict[str, Any], columns: Columns) -> Row:
+    missing = [name for name in columns if name is not None and name not in item]
+    ident = item.get(columns.id) if columns.id is not None else number
+    problem = f"The row has no {missing[0]!r}." if missing else None
+    return Row(number, ident, item.get(columns.text), problem)
+
+
+def _csv(file: TextIO, columns: Columns) -> Iterator[Row]:
+    csv.field_size_limit(_LONGEST_FIELD)
+    table = csv.DictReader(file, strict=True)
+    try:
+        columns.check(table.fieldnames or ())
+        for number, item in enumerate(table):
+            yield _from_mapping(number, item, columns)
+    except csv.Error as error:
+        raise ConfigurationError(f"Line {table.line_num} of the CSV cannot be read: {error}.") from None
+
+
+_ROWS: dict[Format, Callable[[TextIO, Columns], Iterator[Row]]] = {
+    Format.lines: _lines,
+    Format.jsonl: _jsonl,
+    Format.csv: _csv,
+}

@@ -1,125 +1,161 @@
-"""Where the embeddings go: Parquet or .npy, written batch by batch beside their place and moved there when complete."""
+"""Outputs: written in constant memory beside the place they are for, and moved there when they are complete."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as parquet
 
-from ..errors import ConfigurationError
-from ..results import Matrix
+from openrouter_embeddings import ConfigurationError, ResponseError
 
-_HEADER_ROOM = 128
-"""Bytes of a version 1.0 .npy header, which names the shape and is written anew at the end."""
+if TYPE_CHECKING:
+    from openrouter_embeddings.results import Matrix
+
+_HEADER_BYTES = 128
+_MAGIC = b"\x93NUMPY\x01\x00"
 
 
 class Writer(Protocol):
-    """Takes batches in order."""
+    """A file of embeddings that is being written."""
 
-    def write(self, ids: list[Any], rows: Matrix) -> None:
-        """Append rows and the ids they belong to."""
+    def begin(self, ident: type, width: int) -> None:
+        """Open it for ids of this type and embeddings of this width."""
+        ...
+
+    def add(self, ids: Sequence[Any], embeddings: Matrix) -> None:
+        """Take some rows."""
         ...
 
     def finish(self) -> None:
-        """Put the complete file in its place."""
+        """Write what is held, and close it."""
         ...
 
-    def abandon(self) -> None:
-        """Remove what is incomplete."""
+    def close(self) -> None:
+        """Close it, whatever is in it."""
         ...
 
 
-def writer_for(out: Path) -> Writer:
-    """Return the writer for a file by its suffix."""
+class NpyFile:
+    """Writes a float32 matrix as numpy does, its ids beside it, one JSON value a line."""
+
+    def __init__(self, path: Path, ids_path: Path) -> None:
+        self._matrix = path.open("wb")
+        self._ids = ids_path.open("w", encoding="utf-8", newline="\n")
+        self._width = self._rows = 0
+
+    def begin(self, ident: type, width: int) -> None:
+        """Leave room for the header, which can be written when all rows are."""
+        self._width = width
+        self._matrix.write(bytes(_HEADER_BYTES))
+
+    def add(self, ids: Sequence[Any], embeddings: Matrix) -> None:
+        """Take some rows."""
+        self._rows += len(ids)
+        self._matrix.write(np.ascontiguousarray(embeddings, dtype="<f4").tobytes())
+        self._ids.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in ids)
+
+    def finish(self) -> None:
+        """Write the header, and close the files."""
+        self._matrix.seek(0)
+        self._matrix.write(_npy_header(self._rows, self._width))
+        self.close()
+
+    def close(self) -> None:
+        """Close the files, whatever is in them."""
+        self._matrix.close()
+        self._ids.close()
+
+
+def _npy_header(rows: int, width: int) -> bytes:
+    described = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {width}), }}"
+    text = described.ljust(_HEADER_BYTES - len(_MAGIC) - 3) + "\n"
+    return _MAGIC + (_HEADER_BYTES - len(_MAGIC) - 2).to_bytes(2, "little") + text.encode("ascii")
+
+
+class Output:
+    """What a command writes: rows as they come, under temporary names until `move` gives them their own."""
+
+    def __init__(self, out: Path) -> None:
+        self.rows = 0
+        self.width: int | None = None
+        self._places = {_partial(one): one for one in _files_of(out)}
+        partials = list(self._places)
+        self._writer: Writer
+        if out.suffix == ".npy":
+            self._writer = NpyFile(partials[1], partials[0])
+        else:
+            from .parquet import ParquetFile
+
+            self._writer = ParquetFile(partials[0])
+
+    def add(self, ids: Sequence[Any], embeddings: Matrix) -> None:
+        """Take some rows. All are as wide as the first."""
+        if not ids:
+            return
+        width = int(embeddings.shape[1])
+        if self.width is None:
+            self._begin(type(ids[0]), width)
+        if width != self.width:
+            raise ResponseError(f"Embeddings of width {width} came after some of {self.width}; nothing was written.")
+        self._writer.add(ids, embeddings)
+        self.rows += len(ids)
+
+    def _begin(self, ident: type, width: int) -> None:
+        self.width = width
+        self._writer.begin(ident, width)
+
+    def move(self) -> None:
+        """Close the files and move them to their places. Without a row there is no width either."""
+        if self.width is None:
+            self._begin(int, 0)
+        self._writer.finish()
+        for partial, place in self._places.items():
+            _to_disk(partial)
+            partial.replace(place)
+
+    def drop(self) -> None:
+        """Close the files and remove them."""
+        with contextlib.suppress(Exception):  # whatever went wrong with them is being told already
+            self._writer.close()
+        for partial in self._places:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[Output]:
+    """Open an output; what is not moved to its place by the end is dropped."""
+    output = Output(out)
+    try:
+        yield output
+    finally:
+        output.drop()
+
+
+def check_out(out: Path) -> None:
+    """Raise `ConfigurationError` where an output cannot be written, before anything is paid."""
+    if out.suffix not in {".parquet", ".npy"}:
+        raise ConfigurationError(f"--out takes a name that ends with .parquet or .npy, not {out.name!r}.")
     if not out.parent.is_dir():
         raise ConfigurationError(f"--out: there is no folder {str(out.parent)!r}.")
-    if out.suffix == ".parquet":
-        return ParquetWriter(out)
-    if out.suffix == ".npy":
-        return NumpyWriter(out)
-    raise ConfigurationError(f"--out takes a name that ends with .parquet or .npy, not {out.name!r}.")
+    if out.is_dir():
+        raise ConfigurationError(f"--out {str(out)!r} is a folder.")
 
 
-class ParquetWriter:
-    """Columns `id` (whole numbers or text) and `embedding` (a list of float32 of fixed size)."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self._partial = out.with_name(f".{out.name}.partial")
-        self._writer: parquet.ParquetWriter | None = None
-        self._id_type: pa.DataType = pa.int64()
-
-    def write(self, ids: list[Any], rows: Matrix) -> None:
-        """Append one row group."""
-        if self._writer is None:
-            self._id_type = pa.int64() if all(type(one) is int for one in ids) else pa.string()
-            self._open(rows.shape[1])
-        assert self._writer is not None
-        named = pa.array(ids if self._id_type == pa.int64() else [str(one) for one in ids], self._id_type)
-        flat = pa.array(np.ascontiguousarray(rows).reshape(-1))
-        columns = [named, pa.FixedSizeListArray.from_arrays(flat, rows.shape[1])]
-        self._writer.write_table(pa.Table.from_arrays(columns, names=["id", "embedding"]))
-
-    def _open(self, width: int) -> None:
-        fields = [("id", self._id_type), ("embedding", pa.list_(pa.float32(), width))]
-        # Numbers without a pattern do not compress: dictionaries would only cost time.
-        self._writer = parquet.ParquetWriter(self._partial, pa.schema(fields), compression="zstd", use_dictionary=False)
-
-    def finish(self) -> None:
-        """Close the file and move it to its place."""
-        if self._writer is None:
-            self._open(0)
-        assert self._writer is not None
-        self._writer.close()
-        self._partial.replace(self._out)
-
-    def abandon(self) -> None:
-        """Remove the file."""
-        if self._writer is not None:
-            self._writer.close()
-        self._partial.unlink(missing_ok=True)
+def _files_of(out: Path) -> list[Path]:
+    # The matrix last: where it is, everything is.
+    return [out.with_name(f"{out.name}.ids.jsonl"), out] if out.suffix == ".npy" else [out]
 
 
-class NumpyWriter:
-    """One float32 matrix, and the ids beside it in `<name>.ids.jsonl`, a line each."""
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
 
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self._partial = out.with_name(f".{out.name}.partial")
-        self._ids = out.with_name(f"{out.name}.ids.jsonl")
-        self._partial_ids = out.with_name(f".{out.name}.ids.partial")
-        self._rows = self._partial.open("wb")
-        self._names = self._partial_ids.open("w", encoding="utf-8")
-        self._count = self._width = 0
-        self._rows.write(b" " * _HEADER_ROOM)
 
-    def write(self, ids: list[Any], rows: Matrix) -> None:
-        """Append rows."""
-        self._width = rows.shape[1]
-        self._count += len(rows)
-        self._rows.write(np.ascontiguousarray(rows, dtype="<f4").tobytes())
-        self._names.writelines(json.dumps(one, ensure_ascii=False, default=str) + "\n" for one in ids)
-
-    def finish(self) -> None:
-        """Write the header, now that the shape is known, and move both files to their places."""
-        facts = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({self._count}, {self._width}), }}"
-        start = b"\x93NUMPY\x01\x00" + (_HEADER_ROOM - 10).to_bytes(2, "little")
-        self._rows.seek(0)
-        self._rows.write(start + facts.ljust(_HEADER_ROOM - 11).encode("latin-1") + b"\n")
-        self._close()
-        self._partial_ids.replace(self._ids)
-        self._partial.replace(self._out)
-
-    def abandon(self) -> None:
-        """Remove both files."""
-        self._close()
-        self._partial.unlink(missing_ok=True)
-        self._partial_ids.unlink(missing_ok=True)
-
-    def _close(self) -> None:
-        self._rows.close()
-        self._names.close()
+def _to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

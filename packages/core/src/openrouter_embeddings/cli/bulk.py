@@ -1,0 +1,155 @@
+"""One run of `embed`: rows in, embeddings out, failures listed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO, cast
+
+from openrouter_embeddings import Client, InputType, StreamBatch, StreamProgress
+
+from .exits import say
+from .readers import Row
+from .writers import Output
+
+_SHOWN = 5
+
+
+class Place(NamedTuple):
+    """Which row an embedding or an error belongs to: ids of a file need not be unique, numbers are."""
+
+    number: int
+    id: Any
+    problem: str | None
+
+
+class Failures:
+    """The rows without an embedding: counted, and written down where that is asked for."""
+
+    def __init__(self, file: TextIO | None) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.first: list[str] = []
+        self._file = file
+
+    def add(self, place: Place, error: Exception) -> None:
+        """Take one."""
+        kind, message = type(error).__name__, place.problem or str(error)
+        self.kinds[kind] += 1
+        if len(self.first) < _SHOWN:
+            self.first.append(f"  row {place.number}, id {place.id!r}: {kind}: {message}")
+        if self._file is not None:
+            row = {"id": place.id, "number": place.number, "error": kind, "message": message}
+            self._file.write(json.dumps(row, default=repr) + "\n")
+
+
+@contextmanager
+def failures_to(path: Path | None) -> Iterator[Failures]:
+    """Collect failures; with a path, write each as a line of JSON."""
+    if path is None:
+        yield Failures(None)
+        return
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        yield Failures(file)
+
+
+def pairs(rows: Iterable[Row], *, empty_is_wrong: bool) -> Iterator[tuple[Place, Any]]:
+    """Yield what the stream takes. A row with a problem goes without a text, so that its error comes in its turn."""
+    kind: type | None = None
+    for row in rows:
+        problem = row.problem or _problem_of_id(row.id, kind) or _problem_of_text(row.text, empty_is_wrong)
+        if problem is None and kind is None:
+            kind = type(row.id)
+        yield (
+            Place(row.number, row.id if isinstance(row.id, (str, int)) else None, problem),
+            None if problem else row.text,
+        )
+
+
+def _problem_of_id(ident: Any, kind: type | None) -> str | None:
+    if isinstance(ident, bool) or not isinstance(ident, (str, int)):
+        return f"The row's id is {type(ident).__name__}; ids are strings or whole numbers."
+    if kind is not None and type(ident) is not kind:
+        return f"The row's id is {type(ident).__name__}, the ids before it are {kind.__name__}."
+    if isinstance(ident, int) and not -(2**63) <= ident < 2**63:
+        return "The row's id does not fit into 64 bits."
+    return _not_utf8(ident, "id") if isinstance(ident, str) else None
+
+
+def _problem_of_text(text: Any, empty_is_wrong: bool) -> str | None:
+    if not isinstance(text, str):
+        return f"The row's text is {type(text).__name__}, not a string."
+    if not text and empty_is_wrong:
+        return "The row's text is empty; --on-empty zero gives it a zero embedding."
+    return _not_utf8(text, "text")
+
+
+def _not_utf8(value: str, what: str) -> str | None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return f"The row's {what} is not UTF-8."
+    return None
+
+
+def embed_rows(
+    client: Client,
+    rows: Iterable[Row],
+    output: Output,
+    failures: Failures,
+    side: InputType,
+    on_progress: Callable[[StreamProgress], None],
+) -> None:
+    """Embed every row, in order, and put the output in its place."""
+    given = pairs(rows, empty_is_wrong=client.options.on_empty == "error")
+    try:
+        stream = client.embed_stream(given, input_type=side, on_progress=on_progress)
+        with closing(cast("Generator[StreamBatch]", stream)) as batches:
+            for batch in batches:
+                output.add([place.id for place in batch.ids], batch.embeddings)
+                for place, error in batch.errors.items():
+                    failures.add(place, error)
+    except BaseException as error:
+        with _a_second_interrupt_ends_it():
+            if isinstance(error, KeyboardInterrupt):
+                say(
+                    "Stopping: requests in flight are paid for, so their answers are waited for. Ctrl-C again to not wait."
+                )
+            _land()
+        raise
+    output.move()
+
+
+def _land() -> None:
+    """Wait for the requests in flight: their answers go to the cache."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("openrouter-embeddings"):
+            thread.join()
+
+
+@contextmanager
+def _a_second_interrupt_ends_it() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def summary(client: Client, output: Output, failures: Failures, began: float) -> str:
+    """Return what came of the run, in one line, and the first failures below it."""
+    usage, failed = client.usage, failures.kinds.total()
+    without = f", {failed:,} without one" if failed else ""
+    cached = f"{usage.cached:,} from the cache, " if usage.cached else ""
+    seconds = time.monotonic() - began
+    said = f"{output.rows:,} embeddings{without}: {cached}{usage.requests:,} requests, {usage.cost:.6f} USD, {seconds:.1f} s."
+    more = [f"  and {failed - _SHOWN:,} more; --errors PATH lists them all"] if failed > _SHOWN else []
+    return "\n".join([said, *failures.first, *more])

@@ -151,3 +151,20 @@ def test_interrupted_it_sends_no_more_and_loses_nothing_that_was_paid(command, e
     embeddings_gateway.reset()
     finished(start("o.npy"))
     assert before + embeddings_gateway.paid_inputs() == LINES
+
+
+@POSIX
+def test_a_second_interruption_does_not_wait(command, embeddings_gateway):
+    write_lines()
+    embeddings_gateway.trouble("slow", seconds=30.0, times=None, after=CONCURRENCY)
+    interrupted = start("o.npy")
+    wait_for(embeddings_gateway, paid=CONCURRENCY * BATCH)
+    while embeddings_gateway.stats()["in_flight"] < CONCURRENCY:
+        time.sleep(0.005)
+    interrupted.send_signal(signal.SIGINT)
+    told = interrupted.stderr.readline()
+    assert "Ctrl-C again" in told
+    interrupted.send_signal(signal.SIGINT)
+    _, said = interrupted.communicate(timeout=20.0)
+    assert interrupted.returncode == -signal.SIGINT
+    assert "Traceback" not in said

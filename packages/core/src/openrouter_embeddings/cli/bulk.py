@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -107,41 +106,19 @@ def embed_rows(
 ) -> None:
     """Embed every row, in order, and put the output in its place."""
     given = pairs(rows, empty_is_wrong=client.options.on_empty == "error")
+    stream = client.embed_stream(given, input_type=side, on_progress=on_progress)
     try:
-        stream = client.embed_stream(given, input_type=side, on_progress=on_progress)
         with closing(cast("Generator[StreamBatch]", stream)) as batches:
             for batch in batches:
                 output.add([place.id for place in batch.ids], batch.embeddings)
                 for place, error in batch.errors.items():
                     failures.add(place, error)
-    except BaseException as error:
-        with _a_second_interrupt_ends_it():
-            if isinstance(error, KeyboardInterrupt):
-                say(
-                    "Stopping: requests in flight are paid for, so their answers are waited for. Ctrl-C again to not wait."
-                )
-            _land()
+    except KeyboardInterrupt:
+        # The client waits for its answers when it is closed. Whoever does not want to wait may end the process.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        say("Stopping: requests in flight are paid for, so their answers are waited for. Ctrl-C again to not wait.")
         raise
     output.move()
-
-
-def _land() -> None:
-    """Wait for the requests in flight: their answers go to the cache."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("openrouter-embeddings"):
-            thread.join()
-
-
-@contextmanager
-def _a_second_interrupt_ends_it() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def summary(client: Client, output: Output, failures: Failures, began: float) -> str:

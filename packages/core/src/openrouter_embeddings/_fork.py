@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Callable
 
 
 class Lock:
@@ -18,11 +19,15 @@ class Lock:
         """Be free."""
         self._lock = threading.Lock()
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
+    # `with` finds the bare lock's own methods here. In a method written in Python, Ctrl-C may strike after the lock was
+    # taken and before the block has begun: it would stay locked for ever.
+    @property
+    def __enter__(self) -> Callable[[], bool]:
+        return self._lock.__enter__
 
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+    @property
+    def __exit__(self) -> Callable[..., None]:  # noqa: PLE0302, PYI036  a property, not the method
+        return self._lock.__exit__
 
 
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()

@@ -159,7 +159,9 @@ def test_a_second_interruption_does_not_wait(command, embeddings_gateway):
     embeddings_gateway.trouble("slow", seconds=30.0, times=None, after=CONCURRENCY)
     interrupted = start("o.npy")
     wait_for(embeddings_gateway, paid=CONCURRENCY * BATCH)
+    give_up = time.monotonic() + PATIENCE
     while embeddings_gateway.stats()["in_flight"] < CONCURRENCY:
+        assert time.monotonic() < give_up
         time.sleep(0.005)
     interrupted.send_signal(signal.SIGINT)
     told = interrupted.stderr.readline()

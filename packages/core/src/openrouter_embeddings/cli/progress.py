@@ -16,6 +16,7 @@ class Bar:
 
     def __init__(self, total: int | None, *, quiet: bool, console: Console | None = None) -> None:
         console = console or Console(stderr=True)
+        self._shown = console.is_terminal and not quiet
         self._progress = Progress(
             SpinnerColumn(),
             BarColumn(),
@@ -23,7 +24,7 @@ class Bar:
             TextColumn("{task.fields[said]}"),
             TimeRemainingColumn(),
             console=console,
-            disable=quiet or not console.is_terminal,
+            disable=not self._shown,
             transient=True,
         )
         self._task = self._progress.add_task("", total=total, said="")
@@ -36,10 +37,12 @@ class Bar:
 
     def stop(self) -> None:
         """Leave the terminal to others."""
-        self._progress.stop()
+        if self._shown:  # rich 13.0 ends the line of a bar that is disabled, too
+            self._progress.stop()
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self._shown:
+            self._progress.start()
         return self
 
     def __exit__(

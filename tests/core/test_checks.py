@@ -153,6 +153,7 @@ def test_base64_that_is_not_honoured_is_seen(make, embeddings_gateway, kind, det
     embeddings_gateway.trouble(kind, times=None)
     found = make().check_model()
     assert (found["base64"].verdict, found["base64"].detail) == (DIFFERS, detail)
+    assert found.usage.requests <= 6 + 1  # what was learnt at the first request holds for the others
     assert [one.name for one in found.findings if not one.ok] == ["base64"]
 
 
@@ -309,7 +310,7 @@ def host(rows: Callable[[dict], list[list[float]]], most: int = 256, refusal: st
         if len(body["input"]) > most:
             return reply(400, {"error": {"code": 400, "message": refusal}})
         data = [{"index": at, "embedding": row} for at, row in enumerate(rows(body))]
-        return reply(200, {"data": data, "model": "m", "usage": {"cost": 0.0}})
+        return reply(200, {"data": data, "model": "m", "provider": f"p{len(data)}", "usage": {"cost": 0.0}})
 
     return answer
 
@@ -335,6 +336,7 @@ def test_a_host_by_hand_is_as_good_as_the_gateway():
     found = tried(host(in_order))
     assert [one.name for one in found.findings if not one.ok] == ["base64"]
     assert found["dimensions are a cut"].verdict == found["batch equals single"].verdict == "ok"
+    assert found["served by"].detail == "p1, p256"
 
 
 @pytest.mark.parametrize(
@@ -352,6 +354,24 @@ def test_a_batch_out_of_order_is_seen(order, model):
     found = tried(host(lambda body: in_order({**body, "input": order(body["input"])})), model)
     assert found["batch equals single"].verdict == DIFFERS
     assert "but 1.000000 in the place of input " in found["batch equals single"].detail
+
+
+def test_a_host_that_answers_the_same_to_everything_is_seen():
+    found = tried(host(lambda body: in_order({**body, "input": ["x"] * len(body["input"])})))
+    assert found["batch equals single"].verdict == DIFFERS
+
+
+def test_noise_is_no_mark():
+    random = np.random.default_rng(5)
+
+    def rows(body: dict) -> list[list[float]]:
+        noise = random.standard_normal((len(body["input"]), WIDTH)) * 0.003
+        return (np.array([numbers(text) for text in body["input"]]) + noise).tolist()
+
+    found = tried(host(rows))
+    assert found["deterministic"].verdict == DIFFERS
+    assert "cosine 0.98" in found["deterministic"].detail
+    assert found["input_type"].detail.startswith("ignored")
 
 
 def test_a_batch_of_other_numbers_is_told_from_one_out_of_order():

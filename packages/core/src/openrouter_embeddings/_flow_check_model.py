@@ -109,7 +109,7 @@ def _batch(seen: Seen, alone: Matrix) -> Flow[None]:
     marks = {side: mark.prefix for side, mark in _marks(seen).items() if mark.prefix and not mark.input_type}
     prefixes = list(dict.fromkeys(marks.values()))
     # The second place, and at least two longer texts after it: whoever sorts, turns or reverses a batch moves it.
-    longer = [" ".join([_TEXT] * times) for times in (2, 3)]
+    longer = [" ".join(PROBES[:count]) for count in (2, 3)]
     firsts = ["text 0", _TEXT, *(prefix + _TEXT for prefix in prefixes), *longer]
     texts = [*firsts, *(f"text {number}" for number in range(1, most - len(firsts) + 1))]
     try:
@@ -128,13 +128,13 @@ def _batch(seen: Seen, alone: Matrix) -> Flow[None]:
 
 
 def _in_its_place(seen: Seen, alone: Matrix, rows: Matrix) -> None:
-    """Say whether the text has its own embedding in the batch, or that of another place."""
-    found = [cosine(alone, row) for row in rows]
-    nearest = int(np.argmax(found))
-    detail = f"cosine {found[1]:.6f}"
-    if nearest != 1 and found[nearest] > found[1]:
-        detail += f", but {found[nearest]:.6f} in the place of input {nearest}: the order is not kept"
-    seen.note("batch equals single", judged(True, nearest == 1 and seen.same(found[1], _BATCH_SAME)), detail)
+    """Say whether the text has its own embedding in the batch, and no other text has it."""
+    others = [cosine(alone, row) for row in rows]
+    own, others[1] = others[1], -1.0
+    nearest = int(np.argmax(others))
+    mixed_up = others[nearest] >= own
+    detail = f"cosine {own:.6f}" + (f", but {others[nearest]:.6f} in the place of input {nearest}" if mixed_up else "")
+    seen.note("batch equals single", judged(True, seen.same(own, _BATCH_SAME) and not mixed_up), detail)
 
 
 def _marks(seen: Seen) -> dict[InputType, Marking]:
@@ -214,7 +214,7 @@ def _dimensions(seen: Seen, alone: Matrix) -> Flow[None]:
         seen.note("dimensions", UNKNOWN, "there is no shorter width to ask for")
     else:
         row = yield from _narrow(seen, asked)
-    if row is None or len(row) != asked or len(row) >= len(alone):
+    if row is None or len(row) >= len(alone):
         return seen.note("dimensions are a cut", UNKNOWN, "no shorter embedding came")
     found = cosine(alone[: len(row)], row)
     expected = True if seen.profile.selectable is not None else None

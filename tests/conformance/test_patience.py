@@ -159,7 +159,7 @@ def test_after_a_402_in_the_middle_no_further_request_leaves(make, gateway, sent
 def test_after_a_402_only_what_is_in_flight_lands(make, gateway, sent):
     """The same with sixteen workers: nothing starts once the refusal has arrived.
 
-    Troubleshooting: requests that start later than a moment after the refusal were sent by workers that did not hear.
+    Troubleshooting: more refusals than there can be requests in flight were sent by workers that did not hear.
     """
     many = [f"text {number}" for number in range(400)]
     subject = make(batch_size=2)
@@ -169,8 +169,7 @@ def test_after_a_402_only_what_is_in_flight_lands(make, gateway, sent):
         subject.embed_documents(many)
     count = len(sent())
     assert count < 60
-    first = next(one for one in sent() if one.status == 402)
-    assert [one for one in sent() if one.started > first.ended + 0.4] == []
+    assert len([one for one in sent() if one.status == 402]) <= 16
     time.sleep(0.2)
     assert len(sent()) == count
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from openrouter_embeddings import ConfigurationError, ResponseError
 
+from .locks import held
+
 if TYPE_CHECKING:
     from openrouter_embeddings.results import Matrix
 
@@ -118,6 +120,7 @@ class Output:
         for partial, place in self._places.items():
             _to_disk(partial)
             partial.replace(place)
+        self._places = {}  # a file of these names is another run's from now on
 
     def drop(self) -> None:
         """Close the files and remove them."""
@@ -130,11 +133,12 @@ class Output:
 @contextmanager
 def writing(out: Path) -> Iterator[Output]:
     """Open an output; what is not moved to its place by the end is dropped."""
-    output = Output(out)
-    try:
-        yield output
-    finally:
-        output.drop()
+    with held(_partial(out)):
+        output = Output(out)
+        try:
+            yield output
+        finally:
+            output.drop()
 
 
 def check_out(out: Path) -> None:

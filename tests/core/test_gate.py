@@ -28,13 +28,14 @@ class Waiting:
         self.scope = Scope()
         self.entering = gate.entering(1, 10.0, self.scope, Bell)
         self.came_to = None
+        self.held = 0.0
         self.go_on()
 
     def go_on(self) -> None:
         try:
-            self.bell, _ = next(self.entering)
+            self.bell, self.delay = next(self.entering)
         except StopIteration as done:
-            self.came_to = done.value[0]
+            self.came_to, self.held = done.value
 
 
 @pytest.fixture
@@ -74,3 +75,61 @@ def test_who_gives_up_without_having_been_woken_wakes_nobody(gate):
     first, second = Waiting(gate), Waiting(gate)
     first.entering.close()
     assert not second.bell.rung
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def paced() -> tuple[Gate, Clock]:
+    """A gate with room for many, one a second."""
+    clock = Clock()
+    gate = Gate(Limits(most=8, settled=True), clock=clock)
+    gate.limits.pace.gap = 1.0
+    Waiting(gate)
+    return gate, clock
+
+
+def test_one_waits_for_the_pace_and_wakes_the_next_when_it_leaves(paced):
+    gate, clock = paced
+    first, second, third = Waiting(gate), Waiting(gate), Waiting(gate)
+    assert [one.delay for one in (first, second, third)] == [1.0, None, None]
+    clock.now = 1.0
+    first.go_on()
+    assert (second.bell.rung, third.bell.rung) == (True, False)
+    second.go_on()
+    assert second.delay == 1.0
+
+
+@pytest.mark.parametrize("way", ["stopped", "cancelled"])
+def test_who_waits_for_the_pace_and_gives_up_wakes_the_next(paced, way):
+    gate, _ = paced
+    first, second = Waiting(gate), Waiting(gate)
+    if way == "stopped":
+        first.scope.stop()
+        first.go_on()
+    else:
+        first.entering.close()
+    assert second.bell.rung
+    second.go_on()
+    assert second.delay == 1.0
+
+
+def test_waiting_for_the_pace_uses_up_no_patience(paced):
+    gate, clock = paced
+    one = Waiting(gate)
+    clock.now = 1.0
+    one.go_on()
+    assert one.came_to is not None
+    assert one.held == 0.0
+
+
+def test_who_may_not_wait_is_told_what_closed_the_gate():
+    gate = Gate(Limits(most=1, settled=True), clock=lambda: 0.0)
+    gate.chance = lambda: 0.0
+    gate.leave(Waiting(gate).came_to, Signal(Pressure.UNAVAILABLE, retry_after=60.0, cause="an outage"))
+    assert Waiting(gate).came_to == NotSent(Withheld.GATE_CLOSED, retry_after=60.0, cause="an outage")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,33 +98,6 @@ def test_after_a_refusal_the_width_grows_by_one_per_round():
     assert limits.room_for_all() - before <= 2
 
 
-def test_a_cap_is_told_from_an_outage_and_stayed_at():
-    limits = settled(most=64)
-    for _ in range(3):
-        land_a_round(limits)
-    tickets = [enter(limits) for _ in range(32)]
-    for ticket in tickets[:20]:
-        limits.leave(ticket, LANDED, now=0.0, chance=0.0)
-    limits.leave(tickets[20], refused(1.0), now=0.0, chance=0.0)  # the first refusal: 12 were in flight
-    assert limits.room_for_all() == 16
-    limits = settled(most=64)
-    for _ in range(3):
-        land_a_round(limits)
-    tickets = [enter(limits) for _ in range(32)]
-    for ticket in tickets[20:]:
-        limits.leave(ticket, refused(1.0), now=0.0, chance=0.0)
-    for ticket in tickets[:20]:
-        limits.leave(ticket, LANDED, now=0.1, chance=0.0)
-    limits.leave(enter(limits, now=1.0), LANDED, now=1.1, chance=0.0)
-    assert limits.room_for_all() == 20
-    for _ in range(60):
-        land_a_round(limits)
-    assert limits.room_for_all() == 20
-    for _ in range(10):
-        land_a_round(limits)
-    assert limits.room_for_all() > 20, "a cap may be lifted"
-
-
 def test_a_probe_that_says_nothing_about_load_lets_the_next_one_try():
     limits = settled()
     limits.leave(enter(limits), refused(1.0), now=0.0, chance=0.0)
@@ -156,6 +131,112 @@ def test_the_purse_withholds_what_would_pass_max_cost():
 
 def test_a_purse_of_zero_lets_nothing_leave():
     assert isinstance(settled(max_cost=0.0).enter(0.0, 1), Overspent)
+
+
+def test_the_width_goes_back_to_what_was_let_in_beside_the_refused_one():
+    limits = settled(most=64)
+    for _ in range(3):
+        land_a_round(limits)
+    tickets = [enter(limits) for _ in range(32)]
+    # The answers come in any order: the least number beside a refused request counts.
+    for ticket in reversed(tickets[20:]):
+        limits.leave(ticket, refused(1.0), now=0.0, chance=0.0)
+    assert limits.room_for_all() == 20
+    for ticket in tickets[:20]:
+        limits.leave(ticket, LANDED, now=0.1, chance=0.0)
+    limits.leave(enter(limits, now=1.0), LANDED, now=1.1, chance=0.0)
+    assert limits.room_for_all() == 20
+
+
+def a_round(limits: Limits, now: float, let_in: int) -> int:
+    """Fill the width; what is more than let in is refused. Return how many were."""
+    tickets = [enter(limits, now=now) for _ in range(limits.room_for_all())]
+    for at, ticket in enumerate(tickets):
+        limits.leave(ticket, LANDED if at < let_in else refused(1.0), now=now, chance=0.0)
+    if len(tickets) > let_in:
+        limits.leave(enter(limits, now=now + 1.0), LANDED, now=now + 1.0, chance=0.0)
+    return max(0, len(tickets) - let_in)
+
+
+def test_more_than_was_let_in_is_tried_ever_more_rarely():
+    limits = settled(most=64)
+    tried = [now for now in range(0, 2000, 2) if a_round(limits, float(now), 20)]
+    apart = [later - earlier for earlier, later in itertools.pairwise(tried)]
+    # Ten seconds for a wait of one, then twice as long each time, seen every other second.
+    assert apart[:4] == [14, 24, 44, 84]
+    assert max(apart) <= 170
+
+
+def test_once_more_than_was_let_in_has_landed_the_width_grows_on():
+    limits = settled(most=64)
+    for now in range(0, 10, 2):
+        a_round(limits, float(now), 20)
+    assert limits.room_for_all() == 20
+    widths = []
+    for now in range(100, 140, 2):
+        assert not a_round(limits, float(now), 64)
+        widths.append(limits.room_for_all())
+    assert widths[0] == 21
+    assert widths[-1] >= 35
+
+
+def test_a_503_closes_the_gate_and_spends_replays_whatever_it_was_told():
+    limits = settled()
+    for now in range(0, 102, 2):
+        limits.leave(
+            enter(limits, now=float(now)), Signal(Pressure.UNAVAILABLE, retry_after=1.0), now=float(now), chance=0.0
+        )
+    assert not limits.may_replay()
+
+
+def alone(limits: Limits, now: float, signal: Signal) -> None:
+    limits.leave(enter(limits, now=now), signal, now=now, chance=0.0)
+
+
+def test_two_refusals_soon_after_each_other_set_a_pace():
+    limits = settled()
+    alone(limits, 0.0, refused(1.0))
+    assert limits.enter(0.1, 1).closed
+    alone(limits, 1.0, LANDED)
+    alone(limits, 1.1, LANDED)
+    alone(limits, 1.25, refused(1.0))
+    alone(limits, 2.25, LANDED)
+    got = limits.enter(2.3, 1)
+    assert isinstance(got, Wait)
+    assert got.paced
+    assert not got.closed
+    # Two landed in a second in which somebody wanted something, and half a one more is granted.
+    assert got.until == pytest.approx(2.25 + 1.0 / 2.5)
+
+
+def test_a_refused_window_alone_sets_no_pace():
+    limits = settled()
+    for now in range(6):
+        alone(limits, float(now), refused(1.0))
+    for _ in range(20):
+        alone(limits, 6.0, LANDED)
+    assert limits.pace.gap == 0.0
+
+
+def test_time_in_which_nobody_asked_for_anything_does_not_slow_the_pace():
+    limits = settled()
+    alone(limits, 0.0, refused(1.0))
+    alone(limits, 1.0, LANDED)
+    alone(limits, 5000.0, LANDED)
+    alone(limits, 5000.0, refused(1.0))
+    # Nobody waited for the gate, so it was idle from the refusal to the end.
+    assert limits.pace.gap < 0.1
+
+
+def test_a_pace_that_meets_no_refusal_quickens_until_it_is_none():
+    limits = settled()
+    limits.pace.gap = 1.0
+    now, landed = 0.0, 0
+    while limits.pace.gap:
+        alone(limits, now, LANDED)
+        now, landed = limits.pace.not_before(now) or now, landed + 1
+    assert landed <= 8 * 21
+    assert now <= 45.0
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))

@@ -119,6 +119,7 @@ def test_each_error_has_a_class_and_a_remedy(said, kind, remedy):
 
 def test_only_what_turns_us_away_closes_the_gate():
     assert read(429, headers={"retry-after": "3"}).pressure is Pressure.REFUSED
+    assert read(503, headers={"retry-after": "3"}).pressure is Pressure.UNAVAILABLE
     assert read(429, headers={"retry-after": "3"}).retry_after == 3.0
     assert read(500).pressure is Pressure.FAILED
     assert read(400).pressure is Pressure.NEUTRAL

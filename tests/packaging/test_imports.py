@@ -16,8 +16,8 @@ CORE = PACKAGES / "core/src/openrouter_embeddings"
 FLOORS: list[tuple[str, ...]] = [
     # Each line may import the lines above it, and nothing from its own line unless NEIGHBOURS says so.
     ("_fork",),
-    ("errors", "usage", "_limits", "_profile_shape"),
-    ("preferences", "_parts", "results", "_profile_families"),
+    ("errors", "usage", "_pace", "_width", "_profile_shape"),
+    ("preferences", "_limits", "_parts", "results", "_profile_families"),
     ("inputs", "stream", "checks", "_effects", "_profile_data", "_cache_file"),
     ("profiles", "_sqlite_cache"),
     ("gateways", "cache"),
@@ -41,7 +41,19 @@ NEIGHBOURS: dict[str, tuple[str, ...]] = {
     "_client*": ("_client*",),  # what has no colour, in several files
 }
 
-WORLDLESS = ("_company", "_effects", "_flow*", "_job", "_plan", "_prepare", "_retry", "_limits", "_wire")
+WORLDLESS = (
+    "_company",
+    "_effects",
+    "_flow*",
+    "_job",
+    "_plan",
+    "_prepare",
+    "_retry",
+    "_limits",
+    "_pace",
+    "_width",
+    "_wire",
+)
 WORLD = {"httpx", "asyncio", "threading", "time", "random", "os"}
 HTTPX_IN = ("_drive*", "client", "_client*")
 

@@ -89,11 +89,14 @@ class Gate:
         self.chance: Callable[[], float] = random.random
         self._lock = threading.Lock()
         self._waiters: deque[Waker] = deque()
+        self._timed: Waker | None = None
+        """Who waits for the pace. One is enough: when it leaves it wakes the next."""
 
     def after_fork(self) -> None:
         """Start afresh in a forked child: whoever held the lock or a place is in the parent."""
         self._lock = threading.Lock()
         self._waiters = deque()
+        self._timed = None
         self.limits.forget_all()
 
     def entering(
@@ -101,7 +104,7 @@ class Gate:
     ) -> Generator[tuple[Waker, float | None], None, tuple[Ticket | NotSent, float]]:
         """Yield what to wait for until there is room or reason to give up; return that, and the seconds held.
 
-        Only the time that a closed gate holds us counts against the patience, not our own queue.
+        Only the time that a closed gate holds us counts against the patience, not our own queue or pace.
         """
         held, woken = 0.0, False
         try:
@@ -111,7 +114,7 @@ class Gate:
                 mine = waiter()
                 got = self._try(tokens, mine)
                 if isinstance(got, Ticket):
-                    woken = False
+                    woken = self.limits.pace.gap > 0.0
                     return got, held
                 if isinstance(got, Overspent):
                     return NotSent(Withheld.OVERSPENT, spent=self.limits.spent), held
@@ -129,8 +132,8 @@ class Gate:
                 if got.closed:
                     held += self.clock() - began
         finally:
-            # Who was woken and goes without a place wakes the next. Who waits again does not: two would wake each other
-            # for as long as there is no room.
+            # Who was woken and goes without a place wakes the next, and so does who leaves at a pace. Who waits again
+            # does not: two would wake each other for as long as there is no room.
             if woken:
                 self._wake(1)
 
@@ -148,18 +151,26 @@ class Gate:
     def _try(self, tokens: int, mine: Waker) -> Ticket | Wait | Overspent:
         with self._lock:
             got = self.limits.enter(self.clock(), tokens)
-            if isinstance(got, Wait):
-                self._waiters.append(mine)
+            if not isinstance(got, Wait):
+                return got
+            self._waiters.append(mine)
+            if got.paced and self._timed is not None:
+                return Wait()
+            if got.paced:
+                self._timed = mine
             return got
 
     def _leave_queue(self, mine: Waker) -> bool:
         """Stop waiting, and return whether it was our turn."""
         with self._lock:
+            timed = self._timed is mine
+            if timed:
+                self._timed = None
             try:
                 self._waiters.remove(mine)
             except ValueError:
                 return True
-            return False
+            return timed
 
     def _wake(self, count: int) -> None:
         with self._lock:

@@ -1,11 +1,15 @@
-"""How much may be in flight: one gate, one width, one purse for a whole client. Pure: time and chance are arguments.
+"""How much may be in flight: one gate, one width, one pace, one purse for a whole client. Pure: no clock, no chance.
 
-The gate is closed by a 429, 503 or 529 until the time told, and reopened by one probe. Behind it the
-width starts small, doubles per full round until the first refusal, then grows by one and halves once
-per refused window. Where most of what was in flight landed all the same, the gateway has a cap on how
-many it takes at once: then the width falls to what it took, and stays there for ever longer before one
-more is tried, as each try above a cap costs a closed gate. The purse withholds a request that would
-pass `max_cost`.
+A 429, 503 or 529 closes the gate for everybody until the time told, and one probe reopens it. Behind it `_width` says
+how many requests may be in flight and `_pace` how fast they may follow each other. The purse withholds a request that
+would pass `max_cost`.
+
+A single refusal among many that land closes the gate too, also where it looks like a cap on concurrency. What lands
+was let in before the refusal; that the gateway would take more could only be seen by sending more during the time
+told, and that is what it asked us not to do. So the refusal itself is made rare: the width goes back to what is known
+to be good, and asks for more at ever longer intervals.
+
+A 503 or 529 closes the gate, but says nothing about width or pace beyond one halving: it is an outage, not a limit.
 """
 
 from __future__ import annotations
@@ -13,9 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-FIRST_WIDTH = 4
-ROUNDS_AT_THE_CAP = 64
-"""Full rounds at a known cap before more is tried; twice as many after each refusal there."""
+from ._pace import Pace
+from ._width import Width
+
 BACK_OFF_FIRST = 0.5
 BACK_OFF_MOST = 20.0
 OPENING_SPREAD = 0.1
@@ -38,6 +42,7 @@ class Pressure(Enum):
 
     LANDED = "landed"
     REFUSED = "too much: close the gate"
+    UNAVAILABLE = "nobody there: close the gate, and spend from the replay budget"
     FAILED = "an outage: spend from the replay budget"
     NEUTRAL = "nothing about load"
 
@@ -59,20 +64,23 @@ class Ticket:
 
     window: int
     probe: bool
+    beside: int
+    """How many others were in flight when it was given out."""
     tokens: int
     held: float
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """No room now. `until` is the monotonic time at which a closed gate may be tried again."""
+    """No room now. `until` is the monotonic time at which to try again; without it a place has to come free first."""
 
     until: float | None = None
+    paced: bool = False
 
     @property
     def closed(self) -> bool:
         """Whether the gateway, not our own width, is what holds us."""
-        return self.until is not None
+        return self.until is not None and not self.paced
 
 
 class Overspent:
@@ -83,57 +91,63 @@ class Limits:
     """The state of one client's traffic. Not thread-safe by itself: the driver holds a lock around each call."""
 
     def __init__(self, *, most: int, max_cost: float | None = None, settled: bool = False) -> None:
-        self.most = most
         self.max_cost = max_cost
         self.settled = settled
         """False until an answer landed: until then one request in flight finds out how to ask."""
-        self.width = float(min(FIRST_WIDTH, most))
+        self.width = Width(most)
+        self.pace = Pace()
         self.in_flight = 0
         self.spent = 0.0
         self._reserved = 0.0
         self._dearest = 0.0
         self._priced = False
-        self._refused_ever = False
-        self._landed_in_round = 0
-        self._peak_in_round = 0
+        self._left_at = 0.0
+        self._wanted = False
+        """Whether somebody was told to wait since the last request left."""
         self._window = 0
         self._closed_until: float | None = None
         self.closed_by: object = None
         self._probing = False
         self._refusals_in_row = 0
-        self._cap: int | None = None
-        self._rounds_left = 0
-        self._rounds_at_the_cap = ROUNDS_AT_THE_CAP
-        self._flown_in_window = 0
-        self._refused_in_window = 0
         self._replays = REPLAYS_MOST
 
     def enter(self, now: float, tokens: int) -> Ticket | Wait | Overspent:
         """Take a place, or learn what to wait for."""
-        probe = self._closed_until is not None
-        if probe:
-            assert self._closed_until is not None
-            if now < self._closed_until:
-                return Wait(self._closed_until)
-            if self._probing:
-                return Wait()
-        if self.in_flight >= self.room_for_all():
-            return Wait()
+        wait = self._obstacle(now)
+        if wait is not None:
+            self._wanted = True
+            return wait
         held = self._dearest * tokens
         if self.max_cost is not None:
             if self.spent >= self.max_cost or self.spent + self._reserved + held > self.max_cost:
                 # What is in flight may turn out cheaper than reserved: then there is room again.
                 return Wait() if self._reserved and self.spent + held <= self.max_cost else Overspent()
             self._reserved += held
-        self._probing = probe
+        if not self.in_flight and not self._wanted:
+            self.pace.idle(now - self._left_at)
+        self.pace.took(now)
+        ticket = Ticket(self._window, self._closed_until is not None, self.in_flight, tokens, held)
+        self._probing = ticket.probe
+        self._wanted = False
         self.in_flight += 1
-        self._peak_in_round = max(self._peak_in_round, self.in_flight)
-        return Ticket(window=self._window, probe=probe, tokens=tokens, held=held)
+        self.width.entered(self.in_flight)
+        return ticket
+
+    def _obstacle(self, now: float) -> Wait | None:
+        if self._closed_until is not None:
+            if now < self._closed_until:
+                return Wait(self._closed_until)
+            if self._probing:
+                return Wait()
+        if self.in_flight >= self.room_for_all():
+            return Wait()
+        not_before = self.pace.not_before(now)
+        return None if not_before is None else Wait(not_before, paced=True)
 
     def room_for_all(self) -> int:
         """Return how many requests may be in flight just now."""
         unpriced = self.max_cost is not None and not self._priced
-        return 1 if unpriced or not self.settled else max(1, min(self.most, int(self.width)))
+        return 1 if unpriced or not self.settled else self.width.places()
 
     def room(self) -> int:
         """Return how many more requests may start just now, a closed gate aside."""
@@ -142,13 +156,13 @@ class Limits:
     def leave(self, ticket: Ticket, signal: Signal, *, now: float, chance: float) -> None:
         """Give the place back, with what the answer said."""
         self.give_back(ticket)
+        self._left_at = now
         if signal.cost is not None:
             self._pay(ticket, signal.cost)
         if signal.pressure is Pressure.LANDED:
-            self._landed(ticket)
-        elif signal.pressure is Pressure.REFUSED:
-            self.closed_by = signal.cause
-            self._refused(ticket, signal.retry_after, now, chance)
+            self._landed(ticket, now)
+        elif signal.pressure in {Pressure.REFUSED, Pressure.UNAVAILABLE}:
+            self._close(ticket, signal, now, chance)
         elif signal.pressure is Pressure.FAILED:
             self._replays = max(0.0, self._replays - 1.0)
 
@@ -179,52 +193,34 @@ class Limits:
         if ticket.tokens:
             self._dearest = max(self._dearest, cost / ticket.tokens)
 
-    def _landed(self, ticket: Ticket) -> None:
+    def _landed(self, ticket: Ticket, now: float) -> None:
         self.settled = True
         self._refusals_in_row = 0
         self._replays = min(REPLAYS_MOST, self._replays + REPLAY_EARNED)
-        if ticket.window == self._window and self._closed_until is not None:
+        current = ticket.window == self._window
+        if current:
             # Only an answer that was asked for after the refusal proves that the gateway takes requests again.
             self._closed_until = None
-            self._learn_cap()
-        self._landed_in_round += 1
-        if self._landed_in_round < int(self.width):
-            return
-        if self._peak_in_round * 2 >= int(self.width):
-            self._grow()
-        self._landed_in_round = self._peak_in_round = 0
+            self.pace.landed()
+        self.width.landed(now, ticket.beside if current else 0)
 
-    def _grow(self) -> None:
-        """Widen after a full round, at a known cap only now and then."""
-        if self._cap is not None and self.width >= self._cap and self._rounds_left > 0:
-            self._rounds_left -= 1
-            return
-        self.width = min(self.most, self.width + 1 if self._refused_ever else self.width * 2)
-
-    def _learn_cap(self) -> None:
-        """Tell a cap from a limit on the rate or an outage: of what was in flight, most landed."""
-        landed = self._flown_in_window - self._refused_in_window
-        if landed >= FIRST_WIDTH and landed >= self._refused_in_window:
-            again = self._cap is not None and landed >= self._cap - 1
-            self._rounds_at_the_cap = self._rounds_at_the_cap * 2 if again else ROUNDS_AT_THE_CAP
-            self._cap, self.width, self._rounds_left = landed, float(landed), self._rounds_at_the_cap
-        elif self._cap is not None and landed < self._cap // 2:
-            self._cap = None
-
-    def _refused(self, ticket: Ticket, retry_after: float | None, now: float, chance: float) -> None:
-        told = retry_after or 0.0
+    def _close(self, ticket: Ticket, signal: Signal, now: float, chance: float) -> None:
+        told = signal.retry_after or 0.0
         spread = min(OPENING_SPREAD * told, OPENING_SPREAD_MOST) * chance
         wait = max(back_off(self._refusals_in_row, chance), told + spread)
         self._closed_until = max(self._closed_until or 0.0, now + wait)
-        self._refused_in_window += 1
-        if ticket.window != self._window:
-            return  # one refused window halves the width once, however many requests it turned away
-        if not ticket.probe:
-            self._flown_in_window, self._refused_in_window = self.in_flight + 1, 1
+        self.closed_by = signal.cause
+        for_load = signal.pressure is Pressure.REFUSED and not ticket.probe
+        if ticket.window != self._window:  # one refused window narrows once, however many requests it turned away
+            if for_load and ticket.window == self._window - 1:
+                self.width.also_refused(ticket.beside)
+            return
         self._window += 1
-        self._refused_ever = True
-        if retry_after is None:  # an outage rather than a limit
+        if signal.retry_after is None or signal.pressure is Pressure.UNAVAILABLE:  # an outage rather than a limit
             self._replays = max(0.0, self._replays - 1.0)
         self._refusals_in_row += 1
-        self._landed_in_round = self._peak_in_round = 0
-        self.width = max(1.0, self.width / 2)
+        if for_load:
+            for_rate = self.width.refused(ticket.beside, wait=wait, now=now)
+            self.pace.refused(now, wait, for_rate=for_rate)
+        else:
+            self.width.halve()

@@ -193,7 +193,8 @@ def trouble_with_error(
         remedy = Remedy.WAIT
     elif said.retryable is False and remedy in {Remedy.WAIT, Remedy.REPLAY, Remedy.RETRY}:
         remedy = Remedy.NONE
-    pressure = {Remedy.WAIT: Pressure.REFUSED, Remedy.REPLAY: Pressure.FAILED}.get(remedy, Pressure.NEUTRAL)
+    closing = Pressure.REFUSED if kind is errors.RateLimitError else Pressure.UNAVAILABLE
+    pressure = {Remedy.WAIT: closing, Remedy.REPLAY: Pressure.FAILED}.get(remedy, Pressure.NEUTRAL)
     return Trouble(kind, what, hint, remedy, pressure, wait, said)
 
 

@@ -30,7 +30,7 @@ def refusals(bench: Bench) -> Row:
         (c.LLAMA_INDEX_ASYNC.but("cap 20: LlamaIndex async, default", embed_batch_size=BATCH), 800),
     ]
     _under(bench, row, capped, {"latency": LATENCY, "cap": CAP}, 1 if bench.quick else 3)
-    batches = 12 if bench.quick else 20
+    batches = 20 if bench.quick else 40
     slow = [
         (c.IDEAL.but("2/s: ideal that knows it", rate=2.0, burst=2, **wide), batches),
         (c.CORE.but("2/s: ours", **ours), batches),

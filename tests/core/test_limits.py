@@ -148,6 +148,23 @@ def test_the_width_goes_back_to_what_was_let_in_beside_the_refused_one():
     assert limits.room_for_all() == 20
 
 
+@pytest.mark.parametrize("first", [0, 1, 10, 31])
+def test_requests_that_overtake_each_other_do_not_hide_how_many_were_let_in(first):
+    limits = settled(most=64)
+    for _ in range(3):
+        land_a_round(limits)
+    tickets = [enter(limits) for _ in range(32)]
+    late = [tickets[first], *[one for at, one in enumerate(tickets) if at != first][-11:]]
+    for ticket in late:
+        limits.leave(ticket, refused(1.0), now=0.0, chance=0.0)
+    assert limits.room_for_all() <= 20
+    for ticket in tickets:
+        if ticket not in late:
+            limits.leave(ticket, LANDED, now=0.1, chance=0.0)
+    limits.leave(enter(limits, now=1.0), LANDED, now=1.1, chance=0.0)
+    assert limits.room_for_all() == 20
+
+
 def a_round(limits: Limits, now: float, let_in: int) -> int:
     """Fill the width; what is more than let in is refused. Return how many were."""
     tickets = [enter(limits, now=now) for _ in range(limits.room_for_all())]

@@ -200,7 +200,9 @@ class Limits:
         current = ticket.window == self._window
         if current:
             # Only an answer that was asked for after the refusal proves that the gateway takes requests again.
-            self._closed_until = None
+            if self._closed_until is not None:
+                self._closed_until = None
+                self.width.reopened()
             self.pace.landed()
         self.width.landed(now, ticket.beside if current else 0)
 
@@ -220,7 +222,7 @@ class Limits:
             self._replays = max(0.0, self._replays - 1.0)
         self._refusals_in_row += 1
         if for_load:
-            for_rate = self.width.refused(ticket.beside, wait=wait, now=now)
+            for_rate = self.width.refused(ticket.beside, flown=self.in_flight + 1, wait=wait, now=now)
             self.pace.refused(now, wait, for_rate=for_rate)
         else:
             self.width.halve()

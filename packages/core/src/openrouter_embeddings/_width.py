@@ -2,7 +2,9 @@
 
 The width starts small and doubles per full round. A refusal says how many requests were in flight beside the refused
 one, and these were let in: that number is the *ceiling*, known to be good. The width goes back to it, not to half, and
-stays there; a refusal of a width below it halves, for then the ceiling was wrong.
+stays there; a refusal of a width below it halves, for then the ceiling was wrong. Requests overtake each other on their
+way, one on a new connection most of all, so the ceiling is first too low: once the gate is open again, all that was in
+flight at the first refusal and was not refused counts as let in.
 
 One step above the ceiling is a question that may cost a closed gate, so it is asked only after ten times as long
 without a refusal, and half as often each time the answer is no. When one has landed above it, the ceiling is forgotten.
@@ -34,6 +36,9 @@ class Width:
         self._refused_ever = False
         self._landed_in_round = 0
         self._peak_in_round = 0
+        self._flown = 0
+        """How many were in flight when the first of them was refused; 0 where that says nothing."""
+        self._refused = 0
 
     def places(self) -> int:
         """Return how many requests may be in flight."""
@@ -72,13 +77,15 @@ class Width:
     def halve(self) -> None:
         """Narrow after a refusal that says nothing about how many may be in flight."""
         self._begin_again()
+        self._flown = 0
         self.value = max(1.0, self.value / 2)
 
-    def refused(self, beside: int, *, wait: float, now: float) -> bool:
+    def refused(self, beside: int, *, flown: int, wait: float, now: float) -> bool:
         """Narrow after the first refusal of a window; return whether it was for the rate, not for the width.
 
         Args:
             beside: How many others were in flight when the refused request left.
+            flown: How many are in flight now, the refused one among them.
             wait: Seconds for which the gate is closed now.
             now: The time.
         """
@@ -90,6 +97,7 @@ class Width:
             self._begin_again()
             self.value = float(beside)
         self._ceiling = beside
+        self._flown, self._refused = flown, 1
         least = min(HOLD_FIRST_MOST, max(HOLD_LEAST, HOLD_PER_WAIT * wait))
         self._hold = min(HOLD_MOST, self._hold * 2) if known and beside == known else least
         self._held_until = now + wait + self._hold
@@ -97,11 +105,19 @@ class Width:
 
     def also_refused(self, beside: int) -> None:
         """Note another refusal of the same window: fewer were let in than the first one said."""
+        self._refused += 1
         if not self._ceiling or beside >= self._ceiling:
             return
         self._ceiling = beside
         # If none was let in, nothing is known to be good.
         self.value = min(self.value, float(beside)) if beside else max(1.0, self._before / 2)
+
+    def reopened(self) -> None:
+        """Note that the gate is open again: what was in flight and has not been refused was let in."""
+        let_in, self._flown = self._flown - self._refused, 0
+        if let_in > self._ceiling and let_in >= max(FIRST_WIDTH, self._refused):
+            self._ceiling = let_in
+            self.value = max(self.value, float(min(let_in, self.most)))
 
     def _begin_again(self) -> None:
         self._refused_ever = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import pytest
 from pydantic import SecretStr
@@ -93,7 +94,15 @@ def test_the_key_is_read_where_it_is_kept(monkeypatch):
         Options(model="m", api_key=lambda: 3).key()
     monkeypatch.setenv("ONEROUTER_API_KEY", "sk-5 ")
     assert Options(model="m", gateway="infron").key() == "sk-5"
-    assert "sk-1" not in repr(Options(model="m", api_key="sk-1"))
+
+
+def test_a_key_is_shown_nowhere_and_travels_in_a_pickle():
+    options = Options(model="m", api_key="sk-1")
+    assert "sk-1" not in f"{options!r} {options.api_key} {options.api_key!r} {vars(options)}"
+    assert pickle.loads(pickle.dumps(options)) == options
+    assert options != Options(model="m", api_key="sk-2")
+    with pytest.raises(ConfigurationError, match="gave type"):
+        Options(model="m", api_key=lambda: SecretStr).key()
 
 
 def test_the_address_is_the_given_one_else_the_environments_else_the_gateways(monkeypatch):

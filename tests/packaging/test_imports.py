@@ -16,7 +16,7 @@ CORE = PACKAGES / "core/src/openrouter_embeddings"
 FLOORS: list[tuple[str, ...]] = [
     # Each line may import the lines above it, and nothing from its own line unless NEIGHBOURS says so.
     ("_fork",),
-    ("errors", "usage", "_pace", "_width", "_profile_shape"),
+    ("errors", "usage", "_pace", "_width", "_profile_shape", "_secret"),
     ("preferences", "_limits", "_parts", "results", "_profile_families"),
     ("inputs", "stream", "checks", "_effects", "_profile_data", "_cache_file"),
     ("profiles", "_sqlite_cache"),
@@ -222,7 +222,7 @@ def test_the_public_face_defines_nothing() -> None:
 def test_what_a_request_needs_loads_with_the_first_request() -> None:
     script = (
         "import sys; from openrouter_embeddings import Client; Client('m', api_key='k');"
-        "sys.exit(', '.join({'httpx', 'numpy', 'asyncio'} & set(sys.modules)))"
+        "sys.exit(', '.join({'httpx', 'numpy', 'asyncio', 'pydantic'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""

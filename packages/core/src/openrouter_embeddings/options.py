@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
-from pydantic import SecretStr
-
+from ._secret import Secret, SecretHolder, holds_secret
 from .cache import Cache, open_cache
 from .errors import ConfigurationError
 from .gateways import Gateway, check_base_url, gateway_named
@@ -19,7 +18,8 @@ from .preferences import ProviderPreferences, validate_preferences
 if TYPE_CHECKING:
     import httpx
 
-ApiKey: TypeAlias = str | SecretStr | Callable[[], str]
+ApiKey: TypeAlias = str | SecretHolder | Callable[[], str]
+"""`SecretHolder` stands for pydantic's `SecretStr`, which is not imported for it."""
 EncodingFormat: TypeAlias = Literal["auto", "base64", "float"]
 _LONGEST_SERVER_CACHE = 86_400
 
@@ -241,15 +241,14 @@ class Options:
         Where none is required, none is the empty string.
         """
         given = self.api_key
-        if isinstance(given, SecretStr):
-            return given.get_secret_value()
         if callable(given):
             found = given()
-            if not isinstance(found, (str, SecretStr)):
+            if not isinstance(found, str) and not holds_secret(found):
                 raise ConfigurationError(f"The callable api_key gave {type(found).__name__}, not a string.")
-            secret = _secret(found)
-            assert isinstance(secret, SecretStr)
-            return secret.get_secret_value()
+            return _checked_key(found)
+        if given is not None:
+            assert isinstance(given, Secret)
+            return given.get_secret_value()
         for name in self.service.key_env:
             if os.environ.get(name, "").strip():
                 return check_header(name, os.environ[name].strip(), secret=True)
@@ -294,16 +293,21 @@ def check_header(name: str, value: object, *, secret: bool = False) -> str:
 
 
 def _secret(value: ApiKey | None) -> ApiKey | None:
-    """Return a key as a secret. A line feed at its end is a copying accident and goes; anything else is an error."""
-    if value is None or (callable(value) and not isinstance(value, SecretStr)):
+    """Return a key as a secret; what is called for the key at each use stays as it is."""
+    if value is None or (callable(value) and not holds_secret(value)):
         return value
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return Secret(_checked_key(value))
+
+
+def _checked_key(value: object) -> str:
+    """Return a key. A line feed at its end is a copying accident and goes; anything else is an error."""
+    text = value.get_secret_value() if holds_secret(value) else value
     if not isinstance(text, str):
         raise ConfigurationError(f"api_key takes a string, a SecretStr or a callable, not {type(text).__name__}.")
     text = text.strip()
     if not text:
         raise ConfigurationError("api_key is empty. Leave it out to use the environment's.")
-    return SecretStr(check_header("api_key", text, secret=True))
+    return check_header("api_key", text, secret=True)
 
 
 def _text(name: str, value: object, *, empty: bool = True) -> None:

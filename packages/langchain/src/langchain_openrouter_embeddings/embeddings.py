@@ -167,7 +167,7 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
         # What the environment says is read once, to be used and shown. It does not count as given: copies and pickles
         # leave it out, and read the environment that they are made in.
         found: dict[str, Any] = {"base_url": checked.address(), "api_key": checked.api_key}
-        if checked.api_key is None:
+        if not callable(found["api_key"]):
             with suppress(ConfigurationError):  # no key yet: the first request says so
                 found["api_key"] = SecretStr(checked.key())
         self.__dict__.update(found)

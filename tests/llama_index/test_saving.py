@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import httpx
@@ -63,6 +65,27 @@ def test_a_dump_comes_back_through_load_embed_model(make, monkeypatch):
     assert loaded.get_text_embedding("a text") == before
     assert OpenRouterEmbedding.from_dict(embedder.to_dict()).to_dict() == embedder.to_dict()
     assert OpenRouterEmbedding.model_validate(embedder.model_dump()).to_dict() == embedder.to_dict()
+
+
+@pytest.mark.parametrize("first", ["llama_index.embeddings.openrouter", "llama_index.core.embeddings.loading"])
+def test_the_class_is_known_by_its_name_whichever_module_comes_first(first):
+    script = f"""
+import {first}
+from llama_index.embeddings.openrouter import OpenRouterEmbedding
+from llama_index.core.embeddings.loading import load_embed_model
+print(type(load_embed_model({{"class_name": OpenRouterEmbedding.class_name(), "model_name": "m"}})).__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "OpenRouterEmbedding"
+
+
+def test_importing_the_class_imports_no_other_providers():
+    script = (
+        "import sys; import llama_index.embeddings.openrouter;"
+        "sys.exit(', '.join(name for name in sys.modules if name == 'llama_index.core.embeddings.loading'))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
 
 
 def test_a_file_loads_without_a_key(make):

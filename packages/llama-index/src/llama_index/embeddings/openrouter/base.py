@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from types import ModuleType
 from typing import Any, Unpack
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, SecretStr, TypeAdapter
 from llama_index.core.callbacks import CallbackManager
-from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
+from wrapt import when_imported
 
 from openrouter_embeddings import Client, ClientOptions, ConfigurationError, Gateway, Options, Usage
 
@@ -225,5 +226,10 @@ class OpenRouterEmbedding(BaseEmbedding):
         return twin
 
 
-# Without this line `load_embed_model` knows only LlamaIndex's own classes.
-RECOGNIZED_EMBEDDINGS[OpenRouterEmbedding.class_name()] = OpenRouterEmbedding
+@when_imported("llama_index.core.embeddings.loading")
+def _make_known(loading: ModuleType) -> None:
+    """Have `load_embed_model` know this class too.
+
+    Not at once: that module imports every other provider's package that is installed, which may cost a second.
+    """
+    loading.RECOGNIZED_EMBEDDINGS[OpenRouterEmbedding.class_name()] = OpenRouterEmbedding

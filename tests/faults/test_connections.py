@@ -7,9 +7,10 @@ import json
 import threading
 import time
 
+import httpx
 import pytest
 
-from openrouter_embeddings import AsyncClient, Client
+from openrouter_embeddings import AsyncClient, Client, Gateway
 
 from .calls import COLOURS, KEY, TEXTS, assert_right, embed_in_turn
 from .server import Fault, answer_to, http, right_answer
@@ -72,6 +73,27 @@ def test_a_sound_connection_is_used_again(server, colour):
     for outcome in outcomes:
         assert_right(outcome)
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("name", [None, *GLUED])
+def test_a_client_of_the_users_own_is_looked_after_too(server, name):
+    SENT.clear()
+    if name is not None:
+        server.strike(Fault(name, GLUED[name]), times=1)
+    with httpx.Client() as own, Client("faults/model", base_url=server.url, api_key=KEY, http_client=own) as client:
+        assert_right(client.embed_documents(TEXTS))
+        assert name is None or SENT.wait(10)
+        assert_right(client.embed_documents(TEXTS))
+    assert server.connections == (1 if name is None else 2)
+
+
+@both_colours
+def test_a_proxy_of_the_environment_is_used(server, colour, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", server.url.removesuffix("/api/v1"))
+    gateway = Gateway(name="far", base_url="http://gateway.invalid/api/v1", allow_plain_http=True)
+    (outcome,) = embed_in_turn(colour, [], gateway=gateway, api_key=KEY)
+    assert_right(outcome)
+    assert server.requests[0].head.startswith(b"POST http://gateway.invalid/api/v1/embeddings HTTP/1.1\r\n")
 
 
 @both_colours

@@ -18,6 +18,7 @@ import httpx
 
 from ._drive_cancel import close_stranded, undisturbed
 from ._drive_deadline import end_waits_with_the_exchange, until
+from ._drive_direct import DirectAsyncClient, DirectClient, direct_request
 from ._effects import Broke, Failure, Reply
 
 _log = logging.getLogger("openrouter_embeddings")
@@ -81,11 +82,6 @@ class _Body:
         if self._unpack is not None and not self._unpack.eof:
             raise _Garbled
         return self.bytes
-
-
-@lru_cache(maxsize=64)
-def _parsed(url: str) -> httpx.URL:
-    return httpx.URL(url)
 
 
 @lru_cache(maxsize=1)
@@ -197,19 +193,18 @@ class Http:
     def _request(
         self, client: httpx.Client | httpx.AsyncClient, url: str, body: bytes | None, *, keyed: bool
     ) -> httpx.Request:
-        method = "GET" if body is None else "POST"
-        headers = [(name.encode(), value.encode("latin-1")) for name, value in self._headers(keyed).items()]
         if client is self._given or client is self._given_async:  # which may have headers and parameters of its own
+            method = "GET" if body is None else "POST"
+            headers = [(name.encode(), value.encode("latin-1")) for name, value in self._headers(keyed).items()]
             return client.build_request(method, url, content=body, headers=headers, timeout=self._patience)
-        extensions = {"timeout": self._patience.as_dict()}
-        return httpx.Request(method, _parsed(url), content=body, headers=headers, extensions=extensions)
+        return direct_request(url, body, self._headers(keyed), {"timeout": self._patience.as_dict()})
 
     def _reply(self, response: httpx.Response, body: bytearray) -> Reply:
         """Return the answer; an error's body loses the key, should the gateway have repeated it."""
         content: bytes | bytearray = body
         if response.status_code != httpx.codes.OK or b'"error"' in body[:_HEAD]:
             content = bytes(body).replace(self._secret().encode() or b"\0", b"[key]")
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
         generation = headers.get("x-generation-id", "unknown")
         _log.debug("answered %d: %d bytes, generation %s", response.status_code, len(body), generation)
         return Reply(response.status_code, headers, content, time.time())
@@ -219,7 +214,7 @@ class Http:
             return self._given
         with self._lock:
             if self._client is None:
-                client = httpx.Client(verify=self._verify(), limits=self._limits())
+                client = DirectClient(verify=self._verify(), limits=self._limits())
                 self._client = end_waits_with_the_exchange(client)
                 # Whoever forgets to close a client leaves no open socket behind.
                 self._closing = weakref.finalize(self, self._client.close)
@@ -232,7 +227,7 @@ class Http:
         mine = self._by_loop.get(loop)
         if mine is None:
             self._forget_closed_loops()
-            client = httpx.AsyncClient(verify=self._verify(), limits=self._limits())
+            client = DirectAsyncClient(verify=self._verify(), limits=self._limits())
             mine = self._by_loop[loop] = _OnLoop(client, self._closed_with_loop(client))
             await anext(mine.keeper)
         return mine.client
@@ -263,7 +258,7 @@ class Http:
         )
 
 
-_WAY_TO_H11 = ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state")
+_WAY_TO_H11 = ("_httpcore_stream", "_stream", "_connection", "_h11_state")
 
 
 def _holds_more(response: httpx.Response) -> bool:
@@ -274,7 +269,7 @@ def _holds_more(response: httpx.Response) -> bool:
     """
     if "network_stream" not in response.extensions or response.extensions.get("http_version") == b"HTTP/2":
         return False
-    part: Any = response.stream
+    part: Any = getattr(response.stream, "_stream", response.stream)  # a client of the user's own wraps it once more
     for name in _WAY_TO_H11:
         part = getattr(part, name, None)
     return part is None or bool(part.trailing_data[0])

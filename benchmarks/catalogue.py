@@ -43,6 +43,7 @@ ENVIRONMENTS = {
 SOCKET = Subject("raw socket", "core", "floors", "RawSocket")
 HTTPX = Subject("httpx + pydantic by hand", "core", "floors", "Httpx")
 HTTPX_ASYNC = Subject("httpx + pydantic by hand, async", "core", "floors", "HttpxAsync")
+LLAMA_INDEX_ALONE = Subject("LlamaIndex's own part", "llama-index", "floors", "LlamaIndexAlone")
 IDEAL = Subject("ideal by hand, async", "core", "floors", "Ideal")
 
 CORE = Subject("ours, array", "core", "ours", "Core")

@@ -124,6 +124,28 @@ class HttpxAsync:
         return (await self.adocuments([text]))[0]
 
 
+class LlamaIndexAlone:
+    """What LlamaIndex itself does about a query, its events above all, around an embedder that asks nobody."""
+
+    asks_nobody = True
+
+    def __init__(self, url: str) -> None:
+        from llama_index.core.base.embeddings.base import BaseEmbedding
+
+        row = [0.5] * 1536
+
+        class Alone(BaseEmbedding):
+            def _get_query_embedding(self, query: str) -> list[float]:
+                return row
+
+            async def _aget_query_embedding(self, query: str) -> list[float]:
+                return row
+
+            _get_text_embedding = _get_query_embedding
+
+        self.query = Alone().get_query_embedding
+
+
 class Ideal:
     """The bulk client one would write by hand for one server whose limits one knows.
 

@@ -140,6 +140,7 @@ def test_little_is_read_ahead_and_nothing_is_sent_after_the_consumer_stops(make,
     assert len(read) <= 2 * 5 + 2 * 2 * 2 + 2
     gc.collect()
     client.embed_query("still of use")
+    client.close()  # waits for what is in flight
     sent = len(embeddings_gateway.embedding_requests())
     assert sent <= 1 + 5 + 2 * 2
     assert client._shared.world().gate.limits.in_flight == 0

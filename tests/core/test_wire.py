@@ -49,6 +49,19 @@ def test_a_mixture_of_kinds_is_read_by_what_came():
 
 
 @settings(max_examples=300)
+@given(st.permutations(range(7)), st.booleans(), st.sampled_from([(7, 3), (7, 4), (6, 3), None]))
+def test_rows_are_written_where_they_belong_if_they_fit(order: list[int], floats: bool, shape: tuple[int, int] | None):
+    whole = np.full((9, shape[1] if shape else 3), 0.25, np.float32)
+    into = whole[1 : 1 + shape[0]] if shape else None
+    landed = read_answer(answer([row(at, floats=floats) for at in order]), 7, into=into)
+    assert landed.rows.tolist() == [vector(at).tolist() for at in range(7)]
+    assert (landed.rows.base is whole) == (shape == (7, 3) and not floats)
+    assert (whole[0] == 0.25).all()
+    assert (whole[8] == 0.25).all()
+    assert landed.rows.base is whole or (whole == 0.25).all()
+
+
+@settings(max_examples=300)
 @given(st.permutations(range(7)), st.booleans())
 def test_any_order_is_put_right(order: list[int], floats: bool):
     landed = read_answer(answer([row(at, floats=floats) for at in order]), 7)

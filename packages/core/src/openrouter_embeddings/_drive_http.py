@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import ssl
 import time
@@ -56,7 +57,7 @@ class _Body:
         packed = encoding not in {"identity", ""}
         self._unpack = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed else None
         self._most = most
-        self.bytes = bytearray()
+        self._got = io.BytesIO()
 
     def feed(self, chunk: bytes) -> None:
         """Take one piece from the wire."""
@@ -73,15 +74,15 @@ class _Body:
             raise _Garbled from None
 
     def _add(self, piece: bytes) -> None:
-        self.bytes += piece
-        if len(self.bytes) > self._most:
+        self._got.write(piece)
+        if self._got.tell() > self._most:
             raise _TooLarge
 
-    def whole(self) -> bytearray:
+    def whole(self) -> bytes:
         """Return all of it; a compressed body that stops in the middle is no body."""
         if self._unpack is not None and not self._unpack.eof:
             raise _Garbled
-        return self.bytes
+        return self._got.getvalue()  # which copies nothing, where a bytearray would be copied by the JSON parser
 
 
 @lru_cache(maxsize=1)
@@ -199,15 +200,14 @@ class Http:
             return client.build_request(method, url, content=body, headers=headers, timeout=self._patience)
         return direct_request(url, body, self._headers(keyed), {"timeout": self._patience.as_dict()})
 
-    def _reply(self, response: httpx.Response, body: bytearray) -> Reply:
+    def _reply(self, response: httpx.Response, body: bytes) -> Reply:
         """Return the answer; an error's body loses the key, should the gateway have repeated it."""
-        content: bytes | bytearray = body
         if response.status_code != httpx.codes.OK or b'"error"' in body[:_HEAD]:
-            content = bytes(body).replace(self._secret().encode() or b"\0", b"[key]")
+            body = body.replace(self._secret().encode() or b"\0", b"[key]")
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
         generation = headers.get("x-generation-id", "unknown")
         _log.debug("answered %d: %d bytes, generation %s", response.status_code, len(body), generation)
-        return Reply(response.status_code, headers, content, time.time())
+        return Reply(response.status_code, headers, body, time.time())
 
     def _sync_client(self) -> httpx.Client:
         if self._given is not None:

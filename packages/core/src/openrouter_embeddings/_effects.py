@@ -26,7 +26,7 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes | bytearray = field(repr=False)
+    body: bytes = field(repr=False)
     at: float = 0.0
 
 

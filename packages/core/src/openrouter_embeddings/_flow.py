@@ -315,7 +315,7 @@ def _read(job: Job, batch: Batch, answer: Reply | Failure, *, base64: bool) -> L
     broken: Broken | None = None
     if answer.status == 200:
         try:
-            landed = read_answer(answer, len(batch), cost_at_top=ask.cost_at_top)
+            landed = read_answer(answer, len(batch), cost_at_top=ask.cost_at_top, into=job.room_for(batch))
             if ask.cuttable and ask.cuts and ask.dimensions is not None:
                 landed = landed.cut(ask.dimensions)
             check_width(

@@ -174,13 +174,21 @@ class Job:
         assert self.keys is not None
         return {self.keys[one]: row.tobytes() for one, row in zip(batch.members, landed.rows, strict=True)}
 
+    def room_for(self, batch: Batch) -> Matrix | None:
+        """Return the place of a batch in the one array of the call, where that is in one piece and takes rows as is."""
+        rows = self._rows.get("all")
+        if rows is None or self.ask.normalize or not _consecutive(batch.members):
+            return None
+        return rows[batch.members[0] : batch.members[-1] + 1]
+
     def place(self, members: Sequence[int], rows: Matrix) -> None:
         """Write rows into the one array of the call."""
         if "all" not in self._rows:
             # setdefault is atomic: of two threads that come first, both use the same array.
             self._rows.setdefault("all", np.empty((len(self.items), rows.shape[1]), dtype=np.float32))
         where = slice(members[0], members[-1] + 1) if _consecutive(members) else list(members)
-        self._rows["all"][where] = unit_length(rows) if self.ask.normalize else rows
+        if rows.base is not self._rows["all"]:  # else they stand there already
+            self._rows["all"][where] = unit_length(rows) if self.ask.normalize else rows
         self._done[where] = True
         if self.ask.on_progress is not None:
             done = np.count_nonzero(self._done[np.asarray(self.places)])

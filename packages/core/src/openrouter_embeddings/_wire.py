@@ -7,6 +7,7 @@ one width. Nothing of an answer that fails one check is used.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -111,7 +112,7 @@ def request_body(fields: Mapping[str, Any], inputs: Sequence[Any], encoding: str
 def read_error(reply: Reply) -> ErrorBody | None:
     """Return the error an answer holds, or None if it holds none. A status of 300 or more is always one."""
     failed = reply.status >= 300
-    body = bytes(reply.body[:65536]) if failed else bytes(reply.body) if len(reply.body) < 65536 else b""
+    body = reply.body[:65536] if failed or len(reply.body) < 65536 else b""
     error: Any = None
     try:
         parsed = from_json(body.removeprefix(_BOM)) if body else None
@@ -166,11 +167,14 @@ def generation_id(reply: Reply, in_body: object) -> str | None:
     return reply.headers.get("x-generation-id") or reply.headers.get("x-infron-request-id") or _text(in_body)
 
 
-def read_answer(reply: Reply, count: int, *, cost_at_top: bool = False) -> Landed:
+def read_answer(reply: Reply, count: int, *, cost_at_top: bool = False, into: Matrix | None = None) -> Landed:
     """Return `count` embeddings in the order of the inputs, or raise `Broken`.
 
     The rows are float32, one width, finite and not all zero, each in its place by `index`. Where no row
     has an index the order is the answer's own; where only some have one nothing is assumed.
+
+    `into` is the place that they are meant for. If they fit they are written there at once, before they are checked:
+    what stands there counts only once they are returned.
     """
     body = reply.body
     if body[:3] == _BOM:
@@ -185,7 +189,7 @@ def read_answer(reply: Reply, count: int, *, cost_at_top: bool = False) -> Lande
         raise Broken(f"the answer held no embeddings for {count} inputs", empty=True)
     if len(answer.data) != count:
         raise Broken(f"the answer held {len(answer.data)} embeddings for {count} inputs")
-    rows = _matrix(_in_order(answer.data))
+    rows = _matrix(_in_order(answer.data), into)
     usage, priced = _read_usage(answer, cost_at_top=cost_at_top)
     if reply.headers.get("x-openrouter-cache-status", "").upper() == "HIT":
         usage, priced = usage + Usage(server_cached=1), True
@@ -221,7 +225,7 @@ def _in_order(data: list[_Row]) -> list[bytes | list[float]]:
     return [row.embedding for row in sorted(data, key=lambda row: row.index or 0)]
 
 
-def _matrix(rows: list[bytes | list[float]]) -> Matrix:
+def _matrix(rows: list[bytes | list[float]], into: Matrix | None) -> Matrix:
     """Return float32 rows of one width, or raise `Broken`."""
     if any(isinstance(row, bytes) and len(row) % 4 for row in rows):
         raise Broken("an embedding in base64 was not a whole number of float32 values")
@@ -235,8 +239,7 @@ def _matrix(rows: list[bytes | list[float]]) -> Matrix:
     if widths == {0}:
         raise Broken("the answer held empty embeddings")
     if isinstance(rows[0], bytes):
-        flat = np.frombuffer(b"".join(rows), "<f4")  # type: ignore[arg-type]
-        matrix = flat.astype(np.float32, copy=False).reshape(len(rows), -1)
+        matrix = _packed(rows, into)  # type: ignore[arg-type]
     else:
         with np.errstate(over="ignore"):
             matrix = np.array(rows, dtype=np.float32)
@@ -244,6 +247,19 @@ def _matrix(rows: list[bytes | list[float]]) -> Matrix:
         raise Broken("an embedding held NaN or an infinite number")
     if not matrix.any(axis=1).all():
         raise Broken("an embedding was all zeros")
+    return matrix
+
+
+def _packed(rows: list[bytes], into: Matrix | None) -> Matrix:
+    """Return rows of little-endian float32 as one matrix: copied once, so that many answers at once need little."""
+    size = len(rows[0])
+    fits = into is not None and into.shape == (len(rows), size // 4)
+    matrix = into if into is not None and fits else np.empty((len(rows), size // 4), np.float32)
+    place = matrix.reshape(-1).view(np.uint8).data
+    for at, row in enumerate(rows):
+        place[at * size : (at + 1) * size] = row
+    if sys.byteorder == "big":  # pragma: no cover
+        matrix.byteswap(inplace=True)
     return matrix
 
 

@@ -87,11 +87,16 @@ def adapters(bench: Bench) -> Row:
     count = 5000 if bench.quick else 20_000
     row = Row(3, f"{count:,} texts through the adapters, 100 ms a request", dict(_COLUMNS))
     del row.columns["scaled_from"]
-    subjects = [(one, count) for one in (c.CORE, c.CORE_LIST, *c.ADAPTERS)]
+    subjects = [(one, count) for one in (c.CORE, c.CORE_LIST, *c.ADAPTERS, c.LLAMA_INDEX_ALONE)]
     row.measured = fresh_rounds(bench, subjects, 3 if bench.quick else 5, latency=LATENCY)
-    for one in c.ADAPTERS:
-        for key in ("cpu", "wall"):
+    for key in ("cpu", "wall"):
+        for one in (c.OUR_LANGCHAIN, c.OUR_HAYSTACK):
             row.ratio(one.label, c.CORE_LIST.label, 1.3, key=key)
+        ours, alone, lists = (row.get(one.label, key) for one in (c.OUR_LLAMA_INDEX, c.LLAMA_INDEX_ALONE, c.CORE_LIST))
+        beyond = (ours - alone) / lists if ours and alone and lists else None
+        what = f"{c.OUR_LLAMA_INDEX.label} to {c.CORE_LIST.label}, without {c.LLAMA_INDEX_ALONE.label} ({key})"
+        row.claim(what, beyond, 1.3)
+    row.notes.append("LlamaIndex's own part: its events, which go through every number, around embeddings made before.")
     row.notes.append("The lists of the core are its arrays, boxed once by tolist(): the floor of any list.")
     return row
 

@@ -125,25 +125,35 @@ class HttpxAsync:
 
 
 class LlamaIndexAlone:
-    """What LlamaIndex itself does about a query, its events above all, around an embedder that asks nobody."""
+    """What LlamaIndex itself does about queries and texts, its events above all, around an embedder that asks nobody."""
 
     asks_nobody = True
 
     def __init__(self, url: str) -> None:
         from llama_index.core.base.embeddings.base import BaseEmbedding
 
-        row = [0.5] * 1536
+        rows = self._rows = [[0.5] * 1536]
 
         class Alone(BaseEmbedding):
             def _get_query_embedding(self, query: str) -> list[float]:
-                return row
+                return rows[0]
 
             async def _aget_query_embedding(self, query: str) -> list[float]:
-                return row
+                return rows[0]
 
             _get_text_embedding = _get_query_embedding
 
-        self.query = Alone().get_query_embedding
+            def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+                taken, rows[:] = rows[: len(texts)], rows[len(texts) :]
+                return taken
+
+        alone = Alone(embed_batch_size=2048)
+        self.query, self.documents = alone.get_query_embedding, alone.get_text_embedding_batch
+
+    def prepare(self, texts: Sequence[str]) -> Any:
+        """Make the embeddings, each number an object of its own, as an answer's are."""
+        self._rows[:] = np.arange(len(texts) * 1536, dtype=np.float32).reshape(len(texts), 1536).tolist()
+        return list(texts)
 
 
 class Ideal:

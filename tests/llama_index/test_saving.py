@@ -191,13 +191,13 @@ async def test_no_key_in_dumps_repr_events_callbacks_and_logs(make, caplog):
 def test_repr_and_payload_say_what_is_asked_for(make):
     embedder = make(provider={"zdr": True})
     assert repr(embedder) == (
-        "OpenRouterEmbedding(model_name='openai/text-embedding-3-small', embed_batch_size=2048, dimensions=64, "
+        "OpenRouterEmbedding(model_name='openai/text-embedding-3-small', embed_batch_size=8192, dimensions=64, "
         "provider={'zdr': True})"
     )
     assert embedder.to_payload() == {
         "class_name": "OpenRouterEmbedding",
         "model_name": "openai/text-embedding-3-small",
-        "embed_batch_size": 2048,
+        "embed_batch_size": 8192,
         "dimensions": 64,
         "provider": {"zdr": True},
     }

@@ -90,7 +90,7 @@ def test_order_survives_a_shuffled_answer(make, embeddings_gateway):
 
 def test_the_window_is_planned_by_the_core(make, embeddings_gateway):
     embedder = make(batch_size=50)
-    assert embedder.embed_batch_size == 2048
+    assert embedder.embed_batch_size == 8192
     assert len(embedder.get_text_embedding_batch([f"text {number}" for number in range(200)])) == 200
     assert [one.inputs for one in embeddings_gateway.embedding_requests()] == [50] * 4
 
@@ -186,7 +186,7 @@ def test_a_missing_model_is_refused():
         {"dimensions": True},
         {"timeout": "60"},
         {"embed_batch_size": 0},
-        {"embed_batch_size": 4096},
+        {"embed_batch_size": -1},
         {"base_url": "ftp://example.org"},
         {"provider": {"data_colection": "deny"}},
         {"provider": "deepinfra"},

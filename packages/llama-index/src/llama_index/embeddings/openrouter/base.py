@@ -96,8 +96,9 @@ class OpenRouterEmbedding(BaseEmbedding):
     http_client: Any = _unsaved()
     async_http_client: Any = _unsaved()
 
-    # The base class's own tuning, kept out of dumps as well.
-    embed_batch_size: int = _unsaved(2048, gt=0, le=2048)
+    # The base class's own tuning, kept out of dumps as well. It hands out one window after another: a wide one keeps more
+    # requests in flight. Its own bound of 2048 is what OpenAI takes in one request; here the core plans the requests.
+    embed_batch_size: int = _unsaved(8192, gt=0)
     num_workers: int | None = _unsaved()
     embeddings_cache: Any = _unsaved()
 

@@ -18,6 +18,10 @@ import httpcore
 import httpx
 
 _exchange = threading.local()
+_MANY = 64 * 1024
+_AT_ONCE = 128 * 1024
+"""Most bytes taken from a socket at a time, where httpcore asks for many. Each turn costs a call of the system and, if
+others read too, a change of threads; still more would cost memory in each of them."""
 
 
 @contextmanager
@@ -48,7 +52,7 @@ class _Stream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout))
+        return self._stream.read(max_bytes if max_bytes < _MANY else _AT_ONCE, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _left(timeout))

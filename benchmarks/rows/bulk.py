@@ -20,16 +20,21 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def fresh_rounds(bench: Bench, subjects: list[tuple[Subject, int]], turns: int, *, latency: float) -> dict[str, Any]:
-    """Let subjects take turns, each turn in a new process, which gives all memory back. Return medians by label."""
+def fresh_rounds(
+    bench: Bench, subjects: list[tuple[Subject, int]], turns: int, settings: dict[str, float], *, width: int = WIDTH
+) -> dict[str, Any]:
+    """Let subjects take turns, each turn in a new process, which has all its memory and has learnt nothing.
+
+    Return medians by label.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
-    server = bench.server()
+    server = bench.server(width)
     for _ in range(turns):
         for subject, count in subjects:
             with bench.clients([subject], server) as clients:
                 for client in clients:
                     client.do("load", count=count)
-                seen = bench.rounds(clients, server, 1, "documents", {"latency": latency})
+                seen = bench.rounds(clients, server, 1, "documents", settings)
             for label, answer in seen.items():
                 found.setdefault(label, []).append(answer)
     return {label: _middle(answers) for label, answers in found.items()}
@@ -48,9 +53,9 @@ def many_texts(bench: Bench) -> Row:
     arrays = [(one, FULL) for one in (c.IDEAL, c.CORE, c.CORE_ASYNC)]
     lists = [(c.CORE_LIST, FULL), (c.CORE_ASYNC_LIST, FULL), (c.LANGCHAIN, listed)]
     slow = [(c.OPENAI, 10_000), (c.OPENROUTER, 10_000), (c.LLAMA_INDEX, 1000), (c.HAYSTACK, 1000), (c.LITELLM, 1000)]
-    row.measured = fresh_rounds(bench, arrays, 1 if bench.quick else 5, latency=LATENCY)
-    row.measured |= fresh_rounds(bench, lists, 1 if bench.quick else 3, latency=LATENCY)
-    row.measured |= fresh_rounds(bench, slow, 1 if bench.quick else 2, latency=LATENCY)
+    row.measured = fresh_rounds(bench, arrays, 1 if bench.quick else 5, {"latency": LATENCY})
+    row.measured |= fresh_rounds(bench, lists, 1 if bench.quick else 3, {"latency": LATENCY})
+    row.measured |= fresh_rounds(bench, slow, 1 if bench.quick else 2, {"latency": LATENCY})
     for subject, count in arrays + lists + slow:
         if (seen := row.measured.get(subject.label)) is not None:
             seen["complete"] = seen["vectors"] == count
@@ -88,7 +93,7 @@ def adapters(bench: Bench) -> Row:
     row = Row(3, f"{count:,} texts through the adapters, 100 ms a request", dict(_COLUMNS))
     del row.columns["scaled_from"]
     subjects = [(one, count) for one in (c.CORE, c.CORE_LIST, *c.ADAPTERS, c.LLAMA_INDEX_ALONE)]
-    row.measured = fresh_rounds(bench, subjects, 3 if bench.quick else 5, latency=LATENCY)
+    row.measured = fresh_rounds(bench, subjects, 3 if bench.quick else 5, {"latency": LATENCY})
     for key in ("cpu", "wall"):
         for one in (c.OUR_LANGCHAIN, c.OUR_HAYSTACK):
             row.ratio(one.label, c.CORE_LIST.label, 1.3, key=key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 from typing import Any
 
@@ -27,6 +28,9 @@ os.environ.update(
         "no_proxy": "127.0.0.1,localhost,::1",
     }
 )
+# Begun in the background, this process ignores Ctrl-C, and so would the ones that a test begins to interrupt them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class SocketRefusedError(RuntimeError):

@@ -15,7 +15,7 @@ LATENCY = 0.1
 WIDTH = 1536
 FULL = 100_000
 _COLUMNS = {
-    "wall": "s wall", "cpu": "s CPU", "peak_mb": "MB peak", "requests": "requests", "most_in_flight": "in flight",
+    "wall": "s wall", "cpu": "s CPU", "system": "of it system", "peak_mb": "MB peak", "requests": "requests", "most_in_flight": "in flight",
     "scaled_from": "measured with",
 }  # fmt: skip
 
@@ -60,7 +60,7 @@ def many_texts(bench: Bench) -> Row:
         if (seen := row.measured.get(subject.label)) is not None:
             seen["complete"] = seen["vectors"] == count
             seen["scaled_from"] = f"{count:,}"
-            for name in ("wall", "cpu", "requests"):
+            for name in ("wall", "cpu", "system", "requests"):
                 seen[name] *= FULL / count
             if count != FULL:
                 seen["peak_mb"] = None  # memory is not scaled

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from openrouter_embeddings import errors
-from openrouter_embeddings._effects import Broke, Failure, Gather, NotSent, Reply, Send, Sent, Sleep, Withheld
+from openrouter_embeddings import MemoryCache, errors
+from openrouter_embeddings._effects import Broke, Failure, Gather, NotSent, Remember, Reply, Send, Sent, Sleep, Withheld
 from openrouter_embeddings._flow import embed, settle
 from openrouter_embeddings._flow_models import list_models
 from openrouter_embeddings._learned import first_lessons
@@ -431,3 +431,13 @@ def test_a_listing_that_answers_without_content_is_an_error_of_ours():
     with pytest.raises(errors.ResponseError, match=r"status 204 while listing the models of openrouter"):
         while True:
             flow.send(Reply(204, {}, b""))
+
+
+def test_what_landed_is_kept_though_the_call_ends_while_it_is_written_down():
+    job, todo, _ = job_of(numbers(3), cache=MemoryCache())
+    flow = settle(job, Batch(todo, 3))
+    request = next(flow)
+    assert isinstance(flow.send(answered(request, landed(request.build()))), Remember)
+    flow.close()
+    assert not job.missing()
+    assert job.usage().prompt_tokens == 3

@@ -235,9 +235,13 @@ def settle(job: Job, batch: Batch) -> Flow[Trouble | None]:
         attempts, patience = attempts + 1, patience - answer.waited
         verdict = answer.verdict
         if isinstance(verdict, Landed):
-            if job.keys is not None:
-                yield from remember(job.for_cache(batch, verdict))
-            job.keep(batch, verdict)
+            try:
+                if job.keys is not None:
+                    yield from remember(job.for_cache(batch, verdict))
+            finally:
+                job.keep(
+                    batch, verdict
+                )  # if the call is cancelled meanwhile, too: others may wait for what is paid for
             if job.ask.max_cost is not None and not verdict.priced:
                 raise job.error(_UNPRICED, batch.members, attempts=attempts)
             return None

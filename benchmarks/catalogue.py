@@ -44,6 +44,7 @@ SOCKET = Subject("raw socket", "core", "floors", "RawSocket")
 HTTPX = Subject("httpx + pydantic by hand", "core", "floors", "Httpx")
 HTTPX_ASYNC = Subject("httpx + pydantic by hand, async", "core", "floors", "HttpxAsync")
 LLAMA_INDEX_ALONE = Subject("LlamaIndex's own part", "llama-index", "floors", "LlamaIndexAlone")
+LLAMA_INDEX_BY_HAND = Subject("httpx by hand in LlamaIndex", "llama-index", "floors", "LlamaIndexByHand")
 IDEAL = Subject("ideal by hand, async", "core", "floors", "Ideal")
 
 CORE = Subject("ours, array", "core", "ours", "Core")

@@ -9,7 +9,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -125,35 +125,52 @@ class HttpxAsync:
 
 
 class LlamaIndexAlone:
-    """What LlamaIndex itself does about queries and texts, its events above all, around an embedder that asks nobody."""
+    """What LlamaIndex itself does about texts, its events above all, around an embedder that asks nobody."""
 
     asks_nobody = True
 
     def __init__(self, url: str) -> None:
-        from llama_index.core.base.embeddings.base import BaseEmbedding
+        rows = self._rows = []  # type: list[list[float]]
 
-        rows = self._rows = [[0.5] * 1536]
+        def taken(texts: list[str]) -> list[list[float]]:
+            found, rows[:] = rows[: len(texts)], rows[len(texts) :]
+            return found
 
-        class Alone(BaseEmbedding):
-            def _get_query_embedding(self, query: str) -> list[float]:
-                return rows[0]
-
-            async def _aget_query_embedding(self, query: str) -> list[float]:
-                return rows[0]
-
-            _get_text_embedding = _get_query_embedding
-
-            def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-                taken, rows[:] = rows[: len(texts)], rows[len(texts) :]
-                return taken
-
-        alone = Alone(embed_batch_size=2048)
-        self.query, self.documents = alone.get_query_embedding, alone.get_text_embedding_batch
+        self.documents = _in_llama_index(taken).get_text_embedding_batch
 
     def prepare(self, texts: Sequence[str]) -> Any:
         """Make the embeddings, each number an object of its own, as an answer's are."""
         self._rows[:] = np.arange(len(texts) * 1536, dtype=np.float32).reshape(len(texts), 1536).tolist()
         return list(texts)
+
+
+class LlamaIndexByHand:
+    """The least that a LlamaIndex embedder can be: one httpx POST, one decode, the floats boxed."""
+
+    def __init__(self, url: str) -> None:
+        by_hand = Httpx(url)
+        embedder = _in_llama_index(lambda texts: by_hand.documents(texts).tolist())
+        self.query, self.documents = embedder.get_query_embedding, embedder.get_text_embedding_batch
+
+
+def _in_llama_index(embed: Callable[[list[str]], list[list[float]]]) -> Any:
+    """Return a LlamaIndex embedder around a function."""
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+
+    class Embedder(BaseEmbedding):
+        def _get_query_embedding(self, query: str) -> list[float]:
+            return embed([query])[0]
+
+        async def _aget_query_embedding(self, query: str) -> list[float]:
+            return self._get_query_embedding(query)
+
+        def _get_text_embedding(self, text: str) -> list[float]:
+            return embed([text])[0]
+
+        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+            return embed(texts)
+
+    return Embedder(embed_batch_size=2048)
 
 
 class Ideal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import os
 import subprocess
 import sys
@@ -118,8 +119,12 @@ def test_what_ends_the_job_is_raised_after_everything_before_it(make, embeddings
                     got.append(batch)
 
             asyncio.run(run())
-    assert [ident for batch in got for ident in batch.ids] == list(range(6))
-    assert len(embeddings_gateway.embedding_requests()) == 4
+    # Three slices landed. They may overtake each other at the gate; what is handed out is in order and has no gap.
+    handed = [ident for batch in got for ident in batch.ids]
+    asked = [request.body["input"] for request in embeddings_gateway.embedding_requests()]
+    landed = {text for inputs in asked[:3] for text in inputs}
+    assert handed == list(itertools.takewhile(lambda at: texts(100)[at] in landed, range(100)))
+    assert len(asked) == 4
     embeddings_gateway.reset()
     assert [ident for batch in stream(client, texts(100), colour) for ident in batch.ids] == list(range(100))
     assert embeddings_gateway.paid_inputs() == 94

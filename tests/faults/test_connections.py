@@ -6,11 +6,12 @@ import asyncio
 import json
 import threading
 import time
+import traceback
 
 import httpx
 import pytest
 
-from openrouter_embeddings import AsyncClient, Client, Gateway
+from openrouter_embeddings import AsyncClient, Client, ConfigurationError, Gateway
 
 from .calls import COLOURS, KEY, TEXTS, assert_right, embed_in_turn
 from .server import Fault, answer_to, http, right_answer
@@ -94,6 +95,17 @@ def test_a_proxy_of_the_environment_is_used(server, colour, monkeypatch):
     (outcome,) = embed_in_turn(colour, [], gateway=gateway, api_key=KEY)
     assert_right(outcome)
     assert server.requests[0].head.startswith(b"POST http://gateway.invalid/api/v1/embeddings HTTP/1.1\r\n")
+
+
+@both_colours
+@pytest.mark.parametrize("proxy", ["nonsense://user:canary@host", "socks5://user:canary@host"])
+def test_a_proxy_that_cannot_be_used_is_named_by_its_variable_alone(server, colour, proxy, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    (outcome,) = embed_in_turn(colour, [], base_url=server.url, api_key=KEY)
+    assert isinstance(outcome, ConfigurationError), repr(outcome)
+    assert "HTTP_PROXY" in str(outcome)
+    assert "canary" not in "".join(traceback.format_exception(outcome))
+    assert not server.requests
 
 
 @both_colours

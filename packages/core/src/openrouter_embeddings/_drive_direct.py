@@ -7,11 +7,14 @@ included, is still for httpx to say. Where it can no longer be asked, in a versi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 import httpx
+
+from .errors import ConfigurationError
 
 
 class DirectClient(httpx.Client):
@@ -36,6 +39,21 @@ class DirectAsyncClient(httpx.AsyncClient):
             return await super().send(request, **how)
         response: httpx.Response = await way_for(request.url).handle_async_request(request)
         return response
+
+
+@contextmanager
+def proxies_understood() -> Iterator[None]:
+    """Make of what httpx raises for a proxy of the environment that it cannot use, or not without a package, our error.
+
+    Its own would name the proxy, and a proxy's address may hold a password.
+    """
+    try:
+        yield
+    except (ValueError, ImportError, httpx.InvalidURL) as unfit:
+        raise ConfigurationError(
+            f"A proxy that the environment names cannot be used ({type(unfit).__name__}). Correct HTTP_PROXY, HTTPS_PROXY"
+            " or ALL_PROXY, name the gateway in NO_PROXY, or install httpx[socks] for a SOCKS proxy."
+        ) from None
 
 
 @lru_cache(maxsize=64)

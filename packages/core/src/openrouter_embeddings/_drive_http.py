@@ -19,7 +19,7 @@ import httpx
 
 from ._drive_cancel import close_stranded, undisturbed
 from ._drive_deadline import end_waits_with_the_exchange, until
-from ._drive_direct import DirectAsyncClient, DirectClient, direct_request
+from ._drive_direct import DirectAsyncClient, DirectClient, direct_request, proxies_understood
 from ._effects import Broke, Failure, Reply
 
 _log = logging.getLogger("openrouter_embeddings")
@@ -214,7 +214,8 @@ class Http:
             return self._given
         with self._lock:
             if self._client is None:
-                client = DirectClient(verify=self._verify(), limits=self._limits())
+                with proxies_understood():
+                    client = DirectClient(verify=self._verify(), limits=self._limits())
                 self._client = end_waits_with_the_exchange(client)
                 # Whoever forgets to close a client leaves no open socket behind.
                 self._closing = weakref.finalize(self, self._client.close)
@@ -227,7 +228,8 @@ class Http:
         mine = self._by_loop.get(loop)
         if mine is None:
             self._forget_closed_loops()
-            client = DirectAsyncClient(verify=self._verify(), limits=self._limits())
+            with proxies_understood():
+                client = DirectAsyncClient(verify=self._verify(), limits=self._limits())
             mine = self._by_loop[loop] = _OnLoop(client, self._closed_with_loop(client))
             await anext(mine.keeper)
         return mine.client

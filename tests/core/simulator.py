@@ -19,25 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from openrouter_embeddings._drive_gate import Gate, Scope
-from openrouter_embeddings._effects import (
-    Failure,
-    Flow,
-    Gather,
-    NotSent,
-    Recall,
-    Remember,
-    Reply,
-    Send,
-    Sent,
-    Sleep,
-    Withheld,
-)
-from openrouter_embeddings._flow import embed
-from openrouter_embeddings._job import Job
-from openrouter_embeddings._learned import first_lessons
-from openrouter_embeddings._limits import Limits
-from openrouter_embeddings._prepare import prepare
+from openrouter_embeddings._flows.call import Job
+from openrouter_embeddings._flows.effects import Flow, Gather, NotSent, Recall, Remember, Send, Sent, Sleep, Withheld
+from openrouter_embeddings._flows.embed import embed
+from openrouter_embeddings._flows.learned import first_lessons
+from openrouter_embeddings._flows.prepare import prepare
+from openrouter_embeddings._limits.limiter import Limits
+from openrouter_embeddings._protocol.exchange import Failure, Reply
+from openrouter_embeddings._runtime.dispatcher import Gate
+from openrouter_embeddings._runtime.waiting import Scope
 from openrouter_embeddings.options import Options
 from openrouter_embeddings.profiles import profile_for
 

@@ -29,10 +29,13 @@ from openrouter_embeddings import (
     ResponseError,
     Usage,
 )
-from openrouter_embeddings._effects import Broke, Failure, Fetch, Reply, Send, Sent, Sleep
-from openrouter_embeddings._flow_check_model import model_check
-from openrouter_embeddings._flow_checks import PROBES, Inquiry, agreement, pinned
-from openrouter_embeddings._flow_endpoints import Endpoint, list_endpoints, narrowed, read_endpoints
+from openrouter_embeddings._flows.effects import Fetch, Send, Sent, Sleep
+from openrouter_embeddings._flows.listing import list_endpoints
+from openrouter_embeddings._protocol.exchange import Broke, Failure, Reply
+from openrouter_embeddings._protocol.listings import Endpoint, narrowed, read_endpoints
+from openrouter_embeddings.checks.consistency import agreement, pinned
+from openrouter_embeddings.checks.model import model_check
+from openrouter_embeddings.checks.session import PROBES, Inquiry
 from openrouter_embeddings.gateways import INFRON, OPENROUTER
 from openrouter_embeddings.options import Options
 

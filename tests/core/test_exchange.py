@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from openrouter_embeddings import Client, ConnectionFailedError, EmbeddingError, ResponseError, TimedOutError
-from openrouter_embeddings._drive_deadline import end_waits_with_the_exchange
+from openrouter_embeddings._transport.deadline import end_waits_with_the_exchange
 
 MODEL = "openai/text-embedding-3-small"
 GOOD = json.dumps(

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from openrouter_embeddings import AsyncClient, Client, MemoryCache, ProviderUnavailableError
-from openrouter_embeddings._drive_flights import Flights
-from openrouter_embeddings._drive_gate import ThreadWaiter
+from openrouter_embeddings._flows.inflight import Flights
+from openrouter_embeddings._runtime.waiting import ThreadWaiter
 
 MODEL = "openai/text-embedding-3-small"
 

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from openrouter_embeddings import MemoryCache, errors
-from openrouter_embeddings._effects import Broke, Failure, Gather, NotSent, Remember, Reply, Send, Sent, Sleep, Withheld
-from openrouter_embeddings._flow import embed, settle
-from openrouter_embeddings._flow_models import list_models
-from openrouter_embeddings._learned import first_lessons
-from openrouter_embeddings._plan import Batch
-from openrouter_embeddings._prepare import prepare
-from openrouter_embeddings._retry import Remedy
+from openrouter_embeddings._flows.batches import Batch
+from openrouter_embeddings._flows.delivery import settle
+from openrouter_embeddings._flows.effects import Gather, NotSent, Remember, Send, Sent, Sleep, Withheld
+from openrouter_embeddings._flows.embed import embed
+from openrouter_embeddings._flows.learned import first_lessons
+from openrouter_embeddings._flows.listing import list_models
+from openrouter_embeddings._flows.prepare import prepare
+from openrouter_embeddings._protocol.diagnosis import Remedy
+from openrouter_embeddings._protocol.exchange import Broke, Failure, Reply
 from openrouter_embeddings.gateways import OPENROUTER
 from openrouter_embeddings.options import Options
 from openrouter_embeddings.profiles import profile_for

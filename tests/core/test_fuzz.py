@@ -19,14 +19,14 @@ import numpy as np
 import pytest
 
 from openrouter_embeddings import errors
-from openrouter_embeddings._effects import Broke, Failure, Reply
-from openrouter_embeddings._flow import _read
-from openrouter_embeddings._learned import first_lessons
-from openrouter_embeddings._limits import Pressure
-from openrouter_embeddings._plan import Batch
-from openrouter_embeddings._prepare import prepare
-from openrouter_embeddings._retry import Remedy, Trouble
-from openrouter_embeddings._wire import Landed
+from openrouter_embeddings._flows.batches import Batch
+from openrouter_embeddings._flows.delivery import _read
+from openrouter_embeddings._flows.learned import first_lessons
+from openrouter_embeddings._flows.prepare import prepare
+from openrouter_embeddings._limits.signals import Pressure
+from openrouter_embeddings._protocol.answers import Landed
+from openrouter_embeddings._protocol.diagnosis import Remedy, Trouble
+from openrouter_embeddings._protocol.exchange import Broke, Failure, Reply
 from openrouter_embeddings.options import Options
 from openrouter_embeddings.profiles import profile_for
 

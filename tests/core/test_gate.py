@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from openrouter_embeddings._drive_gate import Gate, Scope
-from openrouter_embeddings._effects import NotSent, Withheld
-from openrouter_embeddings._limits import Limits, Pressure, Signal
+from openrouter_embeddings._flows.effects import NotSent, Withheld
+from openrouter_embeddings._limits.limiter import Limits
+from openrouter_embeddings._limits.signals import Pressure, Signal
+from openrouter_embeddings._runtime.dispatcher import Gate
+from openrouter_embeddings._runtime.waiting import Scope
 
 LANDED = Signal(Pressure.LANDED)
 

@@ -7,16 +7,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from openrouter_embeddings._protocol.listings import parse_models
 from openrouter_embeddings.errors import ConfigurationError, ResponseError
-from openrouter_embeddings.gateways import (
-    INFRON,
-    OPENROUTER,
-    ErrorHint,
-    Gateway,
-    check_base_url,
-    gateway_named,
-    parse_models,
-)
+from openrouter_embeddings.gateways import INFRON, OPENROUTER, ErrorHint, Gateway, check_base_url, gateway_named
 
 EXAMPLE = "'https://openrouter.ai/api/v1'"
 

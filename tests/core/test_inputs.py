@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pytest
 
+from openrouter_embeddings.content import Content
 from openrouter_embeddings.errors import InputError
 from openrouter_embeddings.inputs import (
     AudioPart,
-    Content,
     FilePart,
     ImagePart,
     TextPart,

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openrouter_embeddings._limits import Limits, Overspent, Pressure, Signal, Ticket, Wait, back_off
+from openrouter_embeddings._limits.breaker import back_off
+from openrouter_embeddings._limits.limiter import Limits
+from openrouter_embeddings._limits.signals import Overspent, Pressure, Signal, Ticket, Wait
 
 LANDED = Signal(Pressure.LANDED)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openrouter_embeddings import Client, InputTooLongError, InsufficientCreditsError
-from openrouter_embeddings._flow_long import _pieces, _told
+from openrouter_embeddings._flows.too_long import _pieces, _told
 
 MODEL = "openai/text-embedding-3-small"
 LONG = " ".join(f"word{one}" for one in range(6_000))

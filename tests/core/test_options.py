@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from openrouter_embeddings import Client, ClientOptions, ConfigurationError, Gateway, Options
-from openrouter_embeddings._learned import first_lessons
-from openrouter_embeddings._prepare import body_fields, marking
+from openrouter_embeddings._flows.learned import first_lessons
+from openrouter_embeddings._flows.settings import body_fields, marking
 from openrouter_embeddings.profiles import profile_for
 
 

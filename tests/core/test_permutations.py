@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openrouter_embeddings._effects import Reply
-from openrouter_embeddings._wire import Broken, read_answer
+from openrouter_embeddings._protocol.answers import Broken, read_answer
+from openrouter_embeddings._protocol.exchange import Reply
 
 MOST = 8
 FLOATS = [[at + 1.0, 1.0] for at in range(MOST)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openrouter_embeddings._plan import Batch, batches, estimated_tokens, halves, unique
+from openrouter_embeddings._flows.batches import Batch, batches, estimated_tokens, halves, unique
 
 
 @given(st.lists(st.text(max_size=3), max_size=60))

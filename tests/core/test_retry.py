@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openrouter_embeddings import errors
-from openrouter_embeddings._effects import Broke, Failure
-from openrouter_embeddings._limits import Pressure
-from openrouter_embeddings._retry import Remedy, asked_wait, trouble_with_error, trouble_with_failure
-from openrouter_embeddings._wire import ErrorBody
+from openrouter_embeddings._limits.signals import Pressure
+from openrouter_embeddings._protocol.diagnosis import Remedy, trouble_with_error, trouble_with_failure
+from openrouter_embeddings._protocol.error_bodies import ErrorBody
+from openrouter_embeddings._protocol.exchange import Broke, Failure
+from openrouter_embeddings._protocol.retry_after import asked_wait
 from openrouter_embeddings.gateways import INFRON
 
 NOW = 1_800_000_000.0

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from openrouter_embeddings._effects import Broke, Failure
+from openrouter_embeddings._protocol.exchange import Broke, Failure
 from openrouter_embeddings.errors import APIError, EmbeddingError
 
 from .simulator import World, all_right, numbers, refusal, right_answer

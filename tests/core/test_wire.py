@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openrouter_embeddings._effects import Reply
-from openrouter_embeddings._wire import Broken, check_width, merged, read_answer, read_error, request_body
+from openrouter_embeddings._protocol.answers import Broken, check_width, read_answer
+from openrouter_embeddings._protocol.error_bodies import read_error
+from openrouter_embeddings._protocol.exchange import Reply, merged, request_body
 
 
 def vector(seed: int, width: int = 3) -> np.ndarray:

@@ -3,6 +3,7 @@
 from .cache import Cache, CacheWarning, MemoryCache, SqliteCache
 from .checks import ConsistencyCheck, Finding, ModelCheck, ProviderCheck
 from .client import AsyncClient, Client
+from .content import AudioPart, Content, FilePart, ImagePart, TextPart, VideoPart
 from .errors import (
     APIError,
     AuthenticationError,
@@ -15,6 +16,7 @@ from .errors import (
     InsufficientCreditsError,
     InvalidRequestError,
     ModelNotFoundError,
+    Partial,
     PermissionDeniedError,
     ProviderUnavailableError,
     RateLimitError,
@@ -22,17 +24,19 @@ from .errors import (
     ServerError,
     TimedOutError,
 )
-from .gateways import INFRON, OPENROUTER, Gateway, ModelInfo
-from .inputs import AudioPart, Content, FilePart, ImagePart, Input, InputType, TextPart, VideoPart
-from .options import ClientOptions, Options
+from .gateways import INFRON, OPENAI_COMPATIBLE, OPENROUTER, Gateway, ModelInfo
+from .inputs import Input, InputType
+from .option_types import ClientOptions
+from .options import Options
 from .preferences import ProviderPreferences
 from .profiles import Marking, Profile, profile_for
-from .results import EmbeddingResult, Partial
+from .results import EmbeddingResult
 from .stream import StreamBatch, StreamProgress
 from .usage import Usage, UsageTracker, track_usage
 
 __all__ = [
     "INFRON",
+    "OPENAI_COMPATIBLE",
     "OPENROUTER",
     "APIError",
     "AsyncClient",

@@ -1,4 +1,4 @@
-"""A lock that is free in a forked child, whoever held it in the parent: that thread is not there to let go of it."""
+"""What a fork must reset: in the child no other thread lives on, whatever lock it held and whatever it had in flight."""
 
 from __future__ import annotations
 
@@ -6,14 +6,34 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 
-class Lock:
-    """A `threading.Lock`, to be held by `with` only, made anew in every forked child."""
+class ForkAware:
+    """Something that is told when the process forks. Kept track of weakly, from when it is made."""
+
+    def __init__(self) -> None:
+        _known.add(self)
+
+    def before_fork(self) -> None:
+        """Prepare, in the parent."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on, in the parent."""
+
+    def after_fork(self) -> None:
+        """Start afresh, in the child."""
+
+
+class Lock(ForkAware):
+    """A `threading.Lock`, held by `with` only, that is recreated in a forked child.
+
+    The thread that held it in the parent does not exist in the child, so nobody would release it there.
+    """
 
     def __init__(self) -> None:
         self.after_fork()
-        _locks.add(self)
+        super().__init__()
 
     def after_fork(self) -> None:
         """Be free."""
@@ -30,13 +50,28 @@ class Lock:
         return self._lock.__exit__
 
 
-_locks: weakref.WeakSet[Lock] = weakref.WeakSet()
+_known: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def _after_fork() -> None:
-    for lock in list(_locks):
-        lock.after_fork()
+def _all() -> list[ForkAware]:
+    """Return the locks first: what is reset after them may take them."""
+    return sorted(_known, key=lambda one: not isinstance(one, Lock))
+
+
+def _before() -> None:
+    for one in _all():
+        one.before_fork()
+
+
+def _after_in_parent() -> None:
+    for one in _all():
+        one.after_fork_in_parent()
+
+
+def _after_in_child() -> None:
+    for one in _all():
+        one.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

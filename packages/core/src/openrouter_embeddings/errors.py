@@ -24,13 +24,12 @@ No message, attribute or pickle of an error holds a key or an input text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .results import Partial
-
+from .results import Matrix
+from .usage import Usage
 
 _ATTRIBUTES = (
     "status",
@@ -95,6 +94,16 @@ class EmbeddingError(Exception):
     def message(self) -> str:
         """The sentence that `str(error)` gives."""
         return str(self.args[0])
+
+    def reworded(self, message: str, *, positions: Iterable[int] | None = None, partial: Partial | None = None) -> Self:
+        """Return the same error with another message, and with other positions or a partial where these are given."""
+        other = type(self)(message)
+        other.__dict__.update(self.__dict__)
+        if positions is not None:
+            other.positions = tuple(positions)
+        if partial is not None:
+            other.partial = partial
+        return other
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by class, message and our own attributes: what others have hung on the error may hold texts."""
@@ -175,3 +184,30 @@ class ResponseError(EmbeddingError):
 
 class BudgetExceededError(EmbeddingError):
     """The next batch would pass `max_cost`. What had landed is in `partial`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Partial:
+    """What had landed when a call failed: paid for, and kept.
+
+    Attributes:
+        embeddings: float32 of shape `(n, dimensions)` in input order; rows that did not land are NaN.
+        positions_done: Inputs whose embedding landed, ascending.
+        positions_failed: Inputs without one, each with the error that is its cause.
+        usage: What the failed call spent.
+        model: The model the gateway says it served, or the one asked for.
+        fingerprint: A hash of the inputs and of how they were asked for: `resume` takes no other call's.
+        shortened: Inputs done that were too long, and were cut or averaged.
+    """
+
+    embeddings: Matrix
+    positions_done: tuple[int, ...]
+    positions_failed: dict[int, EmbeddingError]
+    usage: Usage
+    model: str
+    fingerprint: bytes = field(default=b"", repr=False)
+    shortened: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        """Counts, not contents: a million positions help nobody."""
+        return f"Partial(done={len(self.positions_done)}, failed={len(self.positions_failed)}, usage={self.usage!r})"

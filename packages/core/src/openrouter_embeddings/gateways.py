@@ -9,20 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date, datetime
 from difflib import get_close_matches
 from ipaddress import ip_address
-from math import isfinite
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic_core import from_json
-
-from .errors import ConfigurationError, ResponseError
-from .profiles import profile_for
+from .errors import ConfigurationError
 
 _EXAMPLE = "https://openrouter.ai/api/v1"
+
+
 _UNFIT = re.compile(r"[\x00-\x20\x7f\\]")
 
 
@@ -53,7 +50,7 @@ def check_base_url(url: str, *, allow_plain_http: bool = False) -> str:
     if parts.scheme == "http" and not allow_plain_http and not _on_this_machine(host):
         raise ConfigurationError(
             f"base_url would send the API key unencrypted to {host!r}. "
-            "Write https://, or pass gateway=Gateway(..., allow_plain_http=True)."
+            "Write https://, or set allow_plain_http=True where the network between is yours."
         )
     return url.rstrip("/")
 
@@ -89,13 +86,16 @@ class Gateway:
     """Kept without a slash at its end."""
     key_env: tuple[str, ...] = ()
     """Environment variables that may hold the API key; the first that is set wins."""
+    key_required: bool = True
+    """Whether a request without a key would be refused."""
     base_url_env: tuple[str, ...] = ()
     """Environment variables that may hold another address."""
     models_path: str = "/embeddings/models"
     models_base_url: str | None = None
     """Where the listing is, if not under `base_url`."""
-    listing: Literal["openrouter", "infron"] = "openrouter"
-    """How the listing is written: prices per token as text and pages, or prices per million and all kinds of models."""
+    listing: Literal["openrouter", "infron", "openai"] = "openrouter"
+    """How the listing is written: prices per token as text and pages, prices per million and all kinds of models, or ids
+    alone."""
     input_types: tuple[str, str] | None = ("search_query", "search_document")
     """Documented values of `input_type` (query, document) for models without a profile; None: send none."""
     sends_attribution: bool = True
@@ -137,6 +137,12 @@ class Gateway:
         """Whether the listing may see the key: only on the host that gets it anyway."""
         return urlsplit(self.models_url)[:2] == urlsplit(self.base_url)[:2]
 
+    def described(self, address: str | None) -> str:
+        """Return its name for messages, with the address where that is not the gateway's own."""
+        if address is None or address == self.base_url:
+            return self.name
+        return f"{self.name} ({address})"
+
     def at(self, base_url: str) -> Gateway:
         """Return the same dialect at another address, the listing included."""
         return replace(self, base_url=base_url, models_base_url=None)
@@ -148,6 +154,7 @@ OPENROUTER = Gateway(
     key_env=("OPENROUTER_API_KEY",),
     base_url_env=("OPENROUTER_API_BASE",),
 )
+
 
 INFRON = Gateway(
     name="infron",
@@ -167,7 +174,22 @@ INFRON = Gateway(
     ),
 )
 
-GATEWAYS = {gateway.name: gateway for gateway in (OPENROUTER, INFRON)}
+
+ADDRESS_NOT_SET = "https://base-url-not-set.invalid/v1"
+OPENAI_COMPATIBLE = Gateway(
+    name="openai-compatible",
+    base_url=ADDRESS_NOT_SET,
+    key_required=False,
+    models_path="/models",
+    listing="openai",
+    input_types=None,
+    sends_attribution=False,
+    multimodal=False,
+    caches_answers=False,
+)
+"""A server that speaks OpenAI's dialect (infinity, TEI, vLLM, llama.cpp, LiteLLM), at the `base_url` that is given."""
+
+GATEWAYS = {gateway.name: gateway for gateway in (OPENROUTER, INFRON, OPENAI_COMPATIBLE)}
 
 
 def gateway_named(name: str | Gateway) -> Gateway:
@@ -179,13 +201,15 @@ def gateway_named(name: str | Gateway) -> Gateway:
     if isinstance(name, Gateway):
         return name
     if not isinstance(name, str):
-        raise ConfigurationError(f"gateway takes 'openrouter', 'infron' or a Gateway(...), not {type(name).__name__}.")
+        raise ConfigurationError(
+            f"gateway takes 'openrouter', 'infron', 'openai-compatible' or a Gateway(...), not {type(name).__name__}."
+        )
     if name in GATEWAYS:
         return GATEWAYS[name]
     near = get_close_matches(name[:60].strip().lower(), GATEWAYS, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ConfigurationError(
-        f"Gateway {name[:60]!r} is unknown.{hint} Use 'openrouter', 'infron' or a Gateway(name=..., base_url=...)."
+        f"Gateway {name[:60]!r} is unknown.{hint} Use {', '.join(map(repr, GATEWAYS))} or a Gateway(name=..., base_url=...)."
     )
 
 
@@ -211,112 +235,3 @@ class ModelInfo:
     """When the gateway will stop serving it, if it says so."""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     """The whole entry, as listed."""
-
-
-def parse_models(gateway: Gateway, body: bytes) -> tuple[list[ModelInfo], str | None]:
-    """Return the embedding models of one page of the listing, and the address of the next page or None.
-
-    Fields that are not known are kept in `raw`; fields that are missing or odd read as not known.
-    The next page is always asked for at the gateway's own address: of the one told only the query is used.
-
-    Raises:
-        ResponseError: It is no listing.
-    """
-    where = f"The model listing of {gateway.name}"
-    try:
-        page = from_json(body.removeprefix(b"\xef\xbb\xbf"))
-    except ValueError:
-        raise ResponseError(f"{where} was not complete JSON ({len(body)} bytes). Check base_url.") from None
-    if not isinstance(page, dict) or page.get("error") or page.get("success") is False:
-        held = "held an error" if isinstance(page, dict) else "was not a JSON object"
-        raise ResponseError(f"{where} {held}. Check base_url, or try again later.")
-    rows = page.get("data")
-    if not isinstance(rows, list):
-        raise ResponseError(f"{where} had no list of models under 'data'. Check base_url.")
-    named = [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]]
-    if rows and not named:
-        raise ResponseError(f"{where} held {len(rows)} entries, none of them a model. Check base_url.")
-    if gateway.listing == "infron":
-        return [_of_infron(row) for row in named if row.get("category_type") == "Embeddings"], None
-    return [_of_openrouter(row) for row in named], _next_page(gateway, page.get("links"))
-
-
-def _next_page(gateway: Gateway, links: object) -> str | None:
-    told = links.get("next") if isinstance(links, dict) else None
-    if not isinstance(told, str):
-        return None
-    query = told.partition("#")[0].partition("?")[2]
-    return f"{gateway.models_url}?{query}" if query else None
-
-
-def _of_openrouter(row: dict[str, Any]) -> ModelInfo:
-    pricing, architecture = row.get("pricing"), row.get("architecture")
-    return _model(
-        row,
-        name=row.get("name"),
-        lengths=[row.get("context_length")],
-        modalities=architecture.get("input_modalities") if isinstance(architecture, dict) else None,
-        price=_dollars(pricing.get("prompt") if isinstance(pricing, dict) else None, times=1_000_000),
-    )
-
-
-def _of_infron(row: dict[str, Any]) -> ModelInfo:
-    return _model(
-        row,
-        name=row.get("display_name"),
-        lengths=[row.get("context_length"), row.get("max_input_tokens")],
-        modalities=row.get("input_modalities"),
-        price=_dollars(row.get("min_prompt_price"), times=1),
-    )
-
-
-def _model(
-    row: dict[str, Any], *, name: object, lengths: list[object], modalities: object, price: float | None
-) -> ModelInfo:
-    profile = profile_for(row["id"])
-    known = [length for length in map(_whole, [*lengths, profile.max_tokens]) if length]
-    listed = tuple(one for one in modalities if isinstance(one, str)) if isinstance(modalities, list) else ()
-    description = row.get("description")
-    return ModelInfo(
-        id=row["id"],
-        name=name if isinstance(name, str) and name else row["id"],
-        description=description if isinstance(description, str) else "",
-        context_length=min(known, default=None),
-        dimensions=profile.native_dimensions,
-        input_modalities=listed or profile.modalities,
-        prompt_price=price,
-        max_inputs=profile.max_inputs,
-        created=_moment(row.get("created")),
-        expires=_day(row.get("expiration_date")),
-        raw=row,
-    )
-
-
-def _dollars(value: object, *, times: int) -> float | None:
-    """Return a price, by way of decimals so that 0.00000002 per token is 0.02 per million. Below zero means unknown."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    try:
-        price = float(Decimal(str(value)) * times)
-    except (InvalidOperation, OverflowError, ValueError):
-        return None
-    return price if isfinite(price) and price >= 0 else None
-
-
-def _whole(value: object) -> int | None:
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 2**53 else None
-
-
-def _moment(value: object) -> datetime | None:
-    seconds = _whole(value)
-    try:
-        return datetime.fromtimestamp(seconds, UTC) if seconds else None
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
-def _day(value: object) -> date | None:
-    try:
-        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
-    except ValueError:
-        return None

@@ -7,58 +7,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import filterfalse
 from typing import Any, Literal, TypeAlias
 
-from ._parts import AudioPart, FilePart, ImagePart, Part, TextPart, VideoPart, lone_surrogate
+from .content import Content, lone_surrogate
 from .errors import InputError
 
-_PARTS = (TextPart, ImagePart, AudioPart, VideoPart, FilePart)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Content:
-    """Parts that together give one embedding. Several embeddings come from several contents.
-
-    Raises:
-        InputError: There are no parts, or something is not a part.
-    """
-
-    parts: tuple[Part, ...]
-
-    def __post_init__(self) -> None:
-        given: object = self.parts
-        if isinstance(given, (str, bytes, *_PARTS)) or not isinstance(given, Iterable):
-            raise InputError(f"Content takes a list of parts, not {type(given).__name__}. Write Content.of(...).")
-        parts = tuple(given)
-        if not parts:
-            raise InputError("A Content has no parts. Give it one, or remove it.")
-        for position, part in enumerate(parts):
-            if not isinstance(part, _PARTS):
-                raise InputError(f"Part {position} of a Content is {type(part).__name__}, not a part.")
-        object.__setattr__(self, "parts", parts)
-
-    @classmethod
-    def of(cls, *parts: str | Part) -> Content:
-        """Return a content of these parts; a str stands for a `TextPart`."""
-        return cls(tuple(TextPart(part) if isinstance(part, str) else part for part in parts))
-
-    def __repr__(self) -> str:
-        return f"Content({', '.join(map(repr, self.parts))})"
-
-    @property
-    def modalities(self) -> frozenset[str]:
-        """What its parts are: of `"text"`, `"image"`, `"audio"`, `"video"`, `"file"`."""
-        return frozenset(part.modality for part in self.parts)
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return the content as the API takes it, as one item of `input`."""
-        return {"content": [part.to_wire() for part in self.parts]}
-
-
 Input: TypeAlias = str | Content
+
+
 InputType: TypeAlias = Literal["query", "document"]
+
+
 Progress: TypeAlias = Callable[[int, int], None]
 """Told how many of how many inputs are done."""
 
@@ -166,18 +126,3 @@ def named_positions(positions: Iterable[int], *, most: int = 8) -> str:
         words = [*words[:most], f"{count - shown:,} more"]
     listed = " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
     return f"{'Input' if count == 1 else 'Inputs'} {listed}"
-
-
-__all__ = [
-    "AudioPart",
-    "Content",
-    "FilePart",
-    "ImagePart",
-    "Input",
-    "Part",
-    "TextPart",
-    "VideoPart",
-    "check_inputs",
-    "named_positions",
-    "wire_inputs",
-]

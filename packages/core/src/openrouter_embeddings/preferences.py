@@ -7,7 +7,6 @@ schema of its Python SDK 1.3.84, read 2026-11-20.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -16,6 +15,7 @@ from typing import Any, Literal, NoReturn, TypeAlias, get_args
 
 from typing_extensions import TypedDict
 
+from ._json import json_copy, plain_text
 from .errors import ConfigurationError
 
 Quantization: TypeAlias = Literal[
@@ -107,7 +107,6 @@ for _typed in (MaxPrice, SortSpec, Percentiles, ProviderPreferences):
 
 _Check: TypeAlias = Callable[[str, object], object]
 _NUMERAL = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
-_DEEPEST = 64
 
 
 def validate_preferences(value: Mapping[str, object] | None) -> dict[str, object] | None:
@@ -141,18 +140,6 @@ def _refuse(name: str, takes: str, value: object) -> NoReturn:
 def _either(words: tuple[str, ...]) -> str:
     quoted = [repr(word) for word in words]
     return " or ".join([", ".join(quoted[:-1]), quoted[-1]])
-
-
-def _plain(name: str, text: str) -> str:
-    """Return text that JSON can carry, as an exact str: a member of a str enum goes out as its value."""
-    exact = str.__str__(text)
-    try:
-        exact.encode()
-    except UnicodeEncodeError:
-        raise ConfigurationError(
-            f"Provider preference {name!r} holds a lone surrogate, which no UTF-8 can carry."
-        ) from None
-    return exact
 
 
 def _fields(prefix: str, value: Mapping[Any, object], known: Mapping[str, _Check]) -> dict[str, object]:
@@ -194,7 +181,7 @@ def _slugs(name: str, value: object) -> list[str]:
         if not isinstance(item, str) or not item.strip():
             got = "an empty str" if isinstance(item, str) else _kind(item)
             raise ConfigurationError(f"Provider preference {name!r} takes {takes}; item {position} is {got}.")
-    return [_plain(name, item) for item in value]
+    return [plain_text(name, item) for item in value]
 
 
 def _one_of(words: tuple[str, ...]) -> _Check:
@@ -291,37 +278,9 @@ def _options(name: str, value: object) -> dict[str, object]:
     for key, item in value.items():
         if isinstance(key, str) and not isinstance(item, Mapping):
             _refuse(f"{name}.{key}", "a mapping of options", item)
-    copy = _json(name, value, 0)
+    copy = json_copy(name, value, 0)
     assert isinstance(copy, dict)
     return copy
-
-
-def _json(name: str, value: object, depth: int) -> object:
-    """Return a deep copy of a value that JSON can carry as it is."""
-    if depth > _DEEPEST:
-        raise ConfigurationError(
-            f"Provider preference {name.partition('.')[0]!r} is nested deeper than {_DEEPEST} levels."
-        )
-    match value:
-        case None | bool() | int():
-            return value
-        case str():
-            return _plain(name, value)
-        case float() if math.isfinite(value):
-            return value
-        case float():
-            raise ConfigurationError(f"Provider preference {name!r} holds a number that JSON cannot carry: {value!r}.")
-        case list() | tuple():
-            return [_json(name, item, depth + 1) for item in value]
-        case Mapping():
-            out: dict[str, object] = {}
-            for key, item in value.items():
-                if not isinstance(key, str):
-                    raise ConfigurationError(f"Provider preference {name!r} holds a key that is {_kind(key)}, not str.")
-                out[_plain(name, key)] = _json(f"{name}.{_plain(name, key)}", item, depth + 1)
-            return out
-        case _:
-            raise ConfigurationError(f"Provider preference {name!r} holds {_kind(value)}, which JSON cannot carry.")
 
 
 _PREFERENCES: dict[str, _Check] = {

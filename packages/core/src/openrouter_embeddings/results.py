@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from .errors import EmbeddingError
 from .usage import Usage
 
-if TYPE_CHECKING:  # numpy loads at the first request
+if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
 
 Matrix: TypeAlias = "npt.NDArray[np.float32]"
 
@@ -54,26 +54,3 @@ class EmbeddingResult:
         for numbers, row in zip(lists, self.embeddings, strict=True):
             numbers[:] = row.tolist()
         return lists
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Partial:
-    """What had landed when a call failed: paid for, and kept.
-
-    Attributes:
-        embeddings: float32 of shape `(n, dimensions)` in input order; rows that did not land are NaN.
-        positions_done: Inputs whose embedding landed, ascending.
-        positions_failed: Inputs without one, each with the error that is its cause.
-        usage: What the failed call spent.
-        model: The model the gateway says it served, or the one asked for.
-    """
-
-    embeddings: Matrix
-    positions_done: tuple[int, ...]
-    positions_failed: dict[int, EmbeddingError]
-    usage: Usage
-    model: str
-
-    def __repr__(self) -> str:
-        """Counts, not contents: a million positions help nobody."""
-        return f"Partial(done={len(self.positions_done)}, failed={len(self.positions_failed)}, usage={self.usage!r})"

@@ -13,7 +13,7 @@ from langchain_core.embeddings import Embeddings
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_serializer
 
 from openrouter_embeddings import AsyncClient, Client, ClientOptions, ConfigurationError, Gateway, Options, Usage
-from openrouter_embeddings.options import check_known
+from openrouter_embeddings.words import check_known
 
 _ALIASES = {"openrouter_api_key": "api_key", "openrouter_api_base": "base_url"}
 _FROM_ENVIRONMENT = ("api_key", "base_url")

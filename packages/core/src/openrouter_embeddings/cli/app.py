@@ -17,7 +17,8 @@ from .connect import client_for
 from .exits import MEANINGS, Exit, errors_end_the_command, plain, say
 from .listing import as_json, matching, print_table
 from .progress import Bar
-from .readers import Columns, format_of, reading
+from .readers import format_of, reading
+from .rows import Columns
 from .writers import check_out, writing
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TextIO, cast
 from openrouter_embeddings import Client, InputType, StreamBatch, StreamProgress
 
 from .exits import say
-from .readers import Row
+from .rows import Row
 from .writers import Output
 
 _SHOWN = 5

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from openrouter_embeddings import ConfigurationError
 
-from .readers import Columns, Row
+from .rows import Columns, Row
 
 if TYPE_CHECKING:
     from openrouter_embeddings.results import Matrix

@@ -6,15 +6,19 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
 from openrouter_embeddings import ConfigurationError
 
+from .rows import Columns, Row
+
 _LONGEST_FIELD = 2**31 - 1
+
+
 _AT_ONCE = 1024
 
 
@@ -33,30 +37,6 @@ _BY_SUFFIX = {
     ".csv": Format.csv,
     ".parquet": Format.parquet,
 }
-
-
-class Row(NamedTuple):
-    """One input as it was read. `problem` says why it cannot be used."""
-
-    number: int
-    id: Any
-    text: Any
-    problem: str | None = None
-
-
-class Columns(NamedTuple):
-    """Where a row has its text and its id. Without an id column rows are counted from 0."""
-
-    text: str
-    id: str | None
-
-    def check(self, known: Iterable[str]) -> None:
-        """Raise `ConfigurationError` where a column does not exist."""
-        names = list(known)
-        for option, name in (("--text-column", self.text), ("--id-column", self.id)):
-            if name is not None and name not in names:
-                shown = ", ".join(map(str, names[:20])) or "none"
-                raise ConfigurationError(f"The input has no column {name!r}; it has {shown}. See {option}.")
 
 
 def format_of(source: str, given: str | None) -> Format:

@@ -1,0 +1,71 @@
+"""Tells what happens to a call, as generators that ask for effects: prepare, claim, send, split, isolate, keep."""
+
+from .attempts import UNREACHED_SECONDS
+from .batches import Batch, BatchQueue, estimated_tokens
+from .call import EmbedCall
+from .delivery import send_until_settled
+from .effects import (
+    AwaitShared,
+    CacheGet,
+    CachePut,
+    CallStopped,
+    Effect,
+    Fetch,
+    Flow,
+    Gather,
+    NotSent,
+    NotSentReason,
+    Send,
+    Sent,
+    Sleep,
+    await_shared,
+    gather,
+    sleep,
+)
+from .embed import drain_queue, embed, embed_each
+from .inflight import CallShare, InFlightRegistry, SharedOutcome, Waker
+from .learned import MAX_INPUTS, LearnedLimits
+from .listing import list_endpoints, list_models
+from .prepare import prepare
+from .settings import QUERY_RETRIES, QUERY_SECONDS, check_input_type, marking
+
+__all__ = [
+    "MAX_INPUTS",
+    "QUERY_RETRIES",
+    "QUERY_SECONDS",
+    "UNREACHED_SECONDS",
+    "AwaitShared",
+    "Batch",
+    "BatchQueue",
+    "CacheGet",
+    "CachePut",
+    "CallShare",
+    "CallStopped",
+    "Effect",
+    "EmbedCall",
+    "Fetch",
+    "Flow",
+    "Gather",
+    "InFlightRegistry",
+    "LearnedLimits",
+    "NotSent",
+    "NotSentReason",
+    "Send",
+    "Sent",
+    "SharedOutcome",
+    "Sleep",
+    "Waker",
+    "await_shared",
+    "check_input_type",
+    "drain_queue",
+    "embed",
+    "embed_each",
+    "estimated_tokens",
+    "gather",
+    "list_endpoints",
+    "list_models",
+    "marking",
+    "prepare",
+    "send_until_settled",
+    "sleep",
+]

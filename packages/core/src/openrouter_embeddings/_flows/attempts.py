@@ -1,0 +1,66 @@
+"""How often one batch may be tried, and how long it may wait: arithmetic on what was answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from openrouter_embeddings._limits import back_off
+from openrouter_embeddings._protocol import Diagnosis, Remedy
+from openrouter_embeddings.errors import ConnectionFailedError
+
+from .effects import Sent
+from .settings import CallSettings
+
+UNREACHED_SECONDS = 10.0
+"""For so long an address that has never answered is waited for: long enough for a restart, short for a wrong port."""
+
+
+@dataclass(slots=True)
+class AttemptBudget:
+    """What one batch has left of waiting, retries and replays.
+
+    Attributes:
+        wait_left: Seconds that it may still wait.
+        retries_left: Attempts at what failed and was not told to wait.
+        replays_left: Attempts after one that may have been billed.
+        attempts: How many were made.
+    """
+
+    wait_left: float
+    retries_left: int
+    replays_left: int
+    attempts: int = 0
+    _failures_in_row: int = 0
+
+    @classmethod
+    def of(cls, settings: CallSettings) -> AttemptBudget:
+        """Return the budget of a batch before its first attempt."""
+        return cls(settings.wait_budget, settings.max_retries, settings.max_replays)
+
+    def after(self, diagnosis: Diagnosis, sent: Sent[Any], *, reached: bool) -> float | None:
+        """Return how many seconds to pause before the next attempt, or None: it is not worth another.
+
+        Args:
+            diagnosis: What came of the last attempt.
+            sent: How it left.
+            reached: Whether the gateway has ever answered this client.
+        """
+        self.wait_left -= sent.waited
+        waits = diagnosis.remedy is Remedy.WAIT
+        if waits and not reached and diagnosis.kind is ConnectionFailedError:
+            self.wait_left = min(self.wait_left, UNREACHED_SECONDS)
+        if not waits:
+            self.retries_left -= 1
+            self.replays_left -= diagnosis.remedy is Remedy.REPLAY
+            if self.retries_left < 0 or self.replays_left < 0 or not sent.may_replay:
+                return None
+        told = diagnosis.retry_after or 0.0
+        if told > self.wait_left:
+            return None
+        if waits and not sent.waits_alone:
+            return 0.0 if self.wait_left > 0.0 else None  # the breaker holds it back
+        pause = max(back_off(self._failures_in_row, sent.jitter), told)
+        self._failures_in_row += 1
+        self.wait_left -= pause
+        return pause if self.wait_left > 0.0 else None

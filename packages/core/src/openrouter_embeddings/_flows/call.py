@@ -1,0 +1,294 @@
+"""The state of one call: what was asked, what has landed, what failed and why."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from openrouter_embeddings._fork import Lock
+from openrouter_embeddings._protocol import BatchResult, Diagnosis
+from openrouter_embeddings.errors import EmbeddingError, InputError, Partial
+from openrouter_embeddings.results import EmbeddingResult, Matrix
+from openrouter_embeddings.usage import Usage
+
+from .batches import Batch, BatchQueue
+from .effects import Flow
+from .inflight import CallShare, SharedOutcome
+from .learned import LearnedLimits
+from .outcome import Outcome
+from .rows import RowTable
+from .settings import CallSettings
+
+RESUME_HINT = " Pass resume=error.partial to embed only the rest."
+
+
+@dataclass(frozen=True, slots=True)
+class DistinctInputs:
+    """The inputs of a call, each once.
+
+    Attributes:
+        items: Texts, or content in its wire form.
+        sizes: Their estimated tokens.
+        index_of_position: For each of the caller's inputs, which of these it is.
+        names: What tells them apart from other inputs of the client.
+    """
+
+    items: Sequence[Any]
+    sizes: Sequence[int]
+    index_of_position: Sequence[int]
+    names: Sequence[Any]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def positions(self, members: Sequence[int]) -> list[int]:
+        """Return the caller's positions at which these distinct inputs stand, ascending."""
+        if len(self.index_of_position) == len(self.items):
+            return sorted(members)
+        wanted = set(members)
+        return [position for position, index in enumerate(self.index_of_position) if index in wanted]
+
+
+class EmbedCall:
+    """One call under way. Flows of the same call may run in several threads.
+
+    Args:
+        settings: What it asks for.
+        learned: What the client knows of its model.
+        inputs: What to embed.
+        count: Told each bit of usage at once.
+        share: The call among the others of its client, or None: it is alone.
+        key_of: What names an input in the cache, or None: there is none.
+    """
+
+    def __init__(
+        self,
+        settings: CallSettings,
+        learned: LearnedLimits,
+        inputs: DistinctInputs,
+        *,
+        count: Callable[[Usage], None] | None = None,
+        share: CallShare | None = None,
+        key_of: Callable[[Any], bytes] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.learned = learned
+        self.inputs = inputs
+        self.share = share
+        self.key_of = key_of
+        self.count = count
+        self.keys = [key_of(item) for item in inputs.items] if key_of is not None else None
+        self.rows = RowTable(len(inputs), normalize=settings.normalize)
+        self.outcome = Outcome(settings, count)
+        self.queue = BatchQueue((), inputs.sizes, learned)
+        self.failures: dict[int, EmbeddingError] = {}
+        self.empty_inputs = [index for index, item in enumerate(inputs.items) if item == ""]
+        """Empty texts, where they are allowed: never sent."""
+        self.worker: Callable[[], Flow[None]] | None = None
+        """What makes one more worker, where the call runs several."""
+        self.workers = 0
+        self._workers_waiting = 0
+        self._lock = Lock()
+        duplicates = len(inputs.index_of_position) - len(inputs)
+        if duplicates:
+            self.outcome.spend(Usage(deduplicated=duplicates))
+
+    # ---------------------------------------------------------------------------------------------------- workers
+
+    def worker_waits(self) -> None:
+        """Note that a worker waits for a permit."""
+        with self._lock:
+            self._workers_waiting += 1
+
+    def worker_waits_no_longer(self) -> None:
+        """Note that a worker has its permit, or gave up."""
+        with self._lock:
+            self._workers_waiting -= 1
+
+    def next_worker(self) -> Flow[None] | None:
+        """Return one more worker where a request leaves, batches are left, and no other worker waits for a permit.
+
+        So a call has as many workers as it has permits, and one that waits for the next.
+        """
+        self.worker_waits_no_longer()
+        with self._lock:
+            wanted = self.worker is not None and self.queue and not self._workers_waiting
+            if not wanted or self.workers >= self.settings.max_concurrency:
+                return None
+            self.workers += 1
+        return self.worker() if self.worker is not None else None
+
+    def worker_ended(self) -> None:
+        """Note that a worker has nothing left to do."""
+        with self._lock:
+            self.workers -= 1
+
+    # ----------------------------------------------------------------------------------------------------- inputs
+
+    def wire_inputs(self, batch: Batch) -> list[Any]:
+        """Return a batch's inputs as they go over the wire: text marked by its prefix, content as it is."""
+        prefix, items = self.settings.prefix, self.inputs.items
+        if not prefix:
+            return [items[member] for member in batch.members]
+        return [prefix + item if isinstance(item, str) else item for item in map(items.__getitem__, batch.members)]
+
+    def probably_too_long(self, members: Sequence[int]) -> set[int]:
+        """Return which texts may be too long, where these are to be shortened: they are best sent alone."""
+        most = self.settings.max_tokens
+        if self.settings.on_too_long == "error" or most is None:
+            return set()
+        return {member for member in members if self.inputs.sizes[member] > most}
+
+    def unresolved(self) -> list[int]:
+        """Return the distinct inputs that have no embedding yet and need one from the gateway."""
+        lacking = self.rows.unfilled()
+        if not self.empty_inputs:
+            return lacking
+        empty = set(self.empty_inputs)
+        return [index for index in lacking if index not in empty]
+
+    # ------------------------------------------------------------------------------------------------ what landed
+
+    def record(self, batch: Batch, result: BatchResult) -> None:
+        """Keep what landed, at once, and hand it to the calls that wait for it: whatever fails later, it is kept."""
+        count, tokens = len(batch), batch.tokens
+        self.learned.landed(count=count, tokens=tokens, was_base64=result.was_base64)
+        self.outcome.record(result)
+        self.rows.write(batch.members, result.rows)
+        if self.share is not None:
+            self.share.publish(batch.members, result.rows)
+
+    def record_row(self, member: int, row: Matrix) -> None:
+        """Keep the embedding of a text that was shortened."""
+        self.outcome.shortened.append(member)
+        self.rows.write([member], row[None, :])
+        if self.share is not None:
+            self.share.publish([member], row[None, :])
+        self.report_progress()
+
+    def for_cache(self, batch: Batch, result: BatchResult) -> dict[bytes, bytes]:
+        """Return a landed batch as the cache keeps it: as it was received."""
+        assert self.keys is not None
+        return {self.keys[member]: row.tobytes() for member, row in zip(batch.members, result.rows, strict=True)}
+
+    def take_cached(self, members: Sequence[int], known: Mapping[bytes, bytes]) -> None:
+        """Take what an earlier call paid for. What has another width than is expected is not taken."""
+        assert self.keys is not None
+        found = [(member, known[self.keys[member]]) for member in members if self.keys[member] in known]
+        if not found:
+            return
+        width = self.settings.dimensions or self.rows.dimensions or self.learned.dimensions or len(found[0][1]) // 4
+        found = [(member, row) for member, row in found if len(row) == 4 * width > 0]
+        if not found:
+            return
+        self.outcome.spend(Usage(cached=len(found)))
+        flat = np.frombuffer(b"".join(row for _, row in found), "<f4").astype(np.float32, copy=False)
+        rows, taken = flat.reshape(len(found), width), [member for member, _ in found]
+        self.rows.write(taken, rows)
+        if self.share is not None:
+            self.share.publish(taken, rows)
+        self.report_progress()
+
+    def adopt_shared(self, outcomes: Mapping[int, SharedOutcome]) -> list[int]:
+        """Take what landed in other calls, and return what they have left to us."""
+        left = []
+        for member, outcome in outcomes.items():
+            if isinstance(outcome, EmbeddingError):
+                words = f"Another call had an equal input in flight, and it failed: {outcome.message}"
+                self.fail([member], outcome.reworded(words, positions=self.inputs.positions([member])))
+            elif outcome is None or (self.rows.dimensions or len(outcome)) != len(outcome):
+                left.append(member)
+            else:
+                self.outcome.spend(Usage(shared=1))
+                self.rows.write([member], outcome[None, :])
+        self.report_progress()
+        return left
+
+    def fail(self, members: Sequence[int], error: EmbeddingError) -> None:
+        """Remember why inputs have no embedding."""
+        self.failures |= dict.fromkeys(members, error)
+
+    def report_progress(self) -> None:
+        """Tell the caller how many inputs are done."""
+        if self.settings.on_progress is not None:
+            index_of_position = self.inputs.index_of_position
+            done = np.count_nonzero(self.rows.filled[np.asarray(index_of_position, dtype=np.intp)])
+            self.settings.on_progress(int(done), len(index_of_position))
+
+    # ------------------------------------------------------------------------------------------------------- ends
+
+    def result(self) -> EmbeddingResult:
+        """Return every embedding in input order."""
+        self._write_empty()
+        outcome = self.outcome
+        return EmbeddingResult(
+            embeddings=self.rows.in_order_of(self.inputs.index_of_position),
+            model=outcome.model,
+            usage=outcome.usage,
+            providers=outcome.providers,
+            generation_ids=tuple(outcome.generation_ids),
+            shortened=tuple(self.inputs.positions(outcome.shortened)) if outcome.shortened else (),
+        )
+
+    def _write_empty(self) -> None:
+        if not self.empty_inputs:
+            return
+        settings = self.settings
+        width = self.rows.dimensions or settings.dimensions or self.learned.dimensions or settings.native_dimensions
+        if not width:
+            positions = self.inputs.positions(self.empty_inputs)
+            raise InputError("All inputs are empty and the width is not known. Set dimensions.", positions=positions)
+        self.rows.write_zeros(self.empty_inputs, width)
+
+    def error(self, diagnosis: Diagnosis, members: Sequence[int], *, attempts: int = 1) -> EmbeddingError:
+        """Return the error for some of the distinct inputs."""
+        inputs = self.inputs
+        sent = [inputs.items[member] for member in members]
+        total = len(inputs.index_of_position)
+        return self.outcome.error(diagnosis, sent, inputs.positions(members), total=total, attempts=attempts)
+
+    def first_failure(self) -> EmbeddingError | None:
+        """Return why the first input that has no embedding has none."""
+        return next(iter(self.failures.values()), None)
+
+    def partial(self, error: EmbeddingError) -> Partial:
+        """Return what has landed, and why the rest has not: for causes of their own, or for this error."""
+        filled, index_of_position = self.rows.filled, self.inputs.index_of_position
+        return Partial(
+            embeddings=self.rows.in_order_of(index_of_position, dimensions=self.learned.dimensions or 0),
+            positions_done=tuple(at for at, index in enumerate(index_of_position) if filled[index]),
+            positions_failed={
+                at: self.failures.get(index, error) for at, index in enumerate(index_of_position) if not filled[index]
+            },
+            usage=self.outcome.usage,
+            model=self.outcome.model,
+            fingerprint=self.fingerprint(),
+            shortened=tuple(self.inputs.positions(self.outcome.shortened)),
+        )
+
+    def with_partial(self, error: EmbeddingError) -> EmbeddingError:
+        """Return the error that reaches the caller: the cause, with everything that landed riding on it."""
+        partial = self.partial(error)
+        message = error.message
+        if partial.positions_done:
+            total = len(self.inputs.index_of_position)
+            message += f" {len(partial.positions_done):,} of {total:,} embeddings landed and are in .partial."
+            message += RESUME_HINT
+        named = error.reworded(message, partial=partial)
+        if any(error is failure for failure in self.failures.values()):
+            named.positions = tuple(self.inputs.positions(list(self.failures)))
+        return named
+
+    def fingerprint(self) -> bytes:
+        """Return a hash of the inputs, the model, the marking and the width: of what a partial result belongs to."""
+        settings = self.settings
+        facts = (settings.fields["model"], settings.fields.get("input_type"), settings.prefix, settings.dimensions)
+        state = hashlib.sha256(repr(facts).encode(errors="surrogatepass"))
+        digests = [hashlib.sha256(repr(name).encode(errors="surrogatepass")).digest() for name in self.inputs.names]
+        for index in self.inputs.index_of_position:
+            state.update(digests[index])
+        return state.digest()

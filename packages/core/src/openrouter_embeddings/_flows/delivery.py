@@ -1,0 +1,215 @@
+"""One batch: sent, waited for and sent again until it is settled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from openrouter_embeddings._limits import Feedback, Load
+from openrouter_embeddings._protocol import (
+    BatchResult,
+    Diagnosis,
+    MalformedAnswer,
+    Remedy,
+    Response,
+    TransportFailure,
+    diagnose_answer,
+    diagnose_error,
+    diagnose_failure,
+    read_answer,
+    read_error,
+    request_body,
+)
+from openrouter_embeddings.errors import BudgetExceededError, EmbeddingError, RateLimitError, TimedOutError
+from openrouter_embeddings.usage import Usage
+
+from .attempts import AttemptBudget
+from .batches import Batch
+from .call import EmbedCall
+from .effects import CallStopped, Flow, NotSent, NotSentReason, Send, cache_put, send, sleep
+
+_MIN_BODY_LIMIT = 64 * 1024 * 1024
+_BYTES_PER_NUMBER = 25
+_MAX_ASSUMED_DIMENSIONS = 16_384
+_FOR_THE_CALLER = {Remedy.SPLIT, Remedy.ISOLATE, Remedy.NONE}
+NO_LONGER_FITS = Diagnosis(EmbeddingError, "Fewer inputs are taken by now", "", Remedy.SPLIT)
+"""The request did not leave: it was cut before something was learnt."""
+_EMPTY_BASE64 = Diagnosis(EmbeddingError, "The answer to base64 was empty", "", Remedy.ASK_FOR_FLOATS)
+_UNPRICED = Diagnosis(
+    BudgetExceededError,
+    "The answer named no cost, so max_cost cannot be kept,",
+    "Leave max_cost out, or use a gateway that reports the cost.",
+    Remedy.NONE,
+)
+
+
+class BatchRequest:
+    """One batch as a request: its body, and what an answer to it means.
+
+    Args:
+        call: Whose batch it is.
+        batch: What to send.
+    """
+
+    def __init__(self, call: EmbedCall, batch: Batch) -> None:
+        self._call = call
+        self._batch = batch
+        self._encoding = ""
+        self.ask_for_floats = False
+        self.attempts = 0
+        self.is_a_replay = False
+
+    def effect(self, wait_budget: float) -> Send[BatchResult | Diagnosis]:
+        """Return the effect that sends it."""
+        call, batch = self._call, self._batch
+        width = call.settings.dimensions or call.learned.dimensions or _MAX_ASSUMED_DIMENSIONS
+        return Send(
+            build=self.build,
+            read=self.read,
+            wait_budget=wait_budget,
+            timeout=call.settings.timeout,
+            tokens=batch.tokens,
+            max_bytes=max(_MIN_BODY_LIMIT, len(batch) * width * _BYTES_PER_NUMBER),
+            urgent=call.settings.urgent,
+            start_beside=call.next_worker,
+        )
+
+    def build(self) -> bytes | None:
+        """Return the body, built only when there is a permit, with what is known by then; None: it no longer fits."""
+        call, batch = self._call, self._batch
+        if len(batch) > call.learned.max_inputs and not batch.is_a_try:
+            return None
+        asked = call.settings.encoding
+        learned = "float" if self.ask_for_floats else call.learned.encoding_to_ask_for()
+        self._encoding = learned if asked == "auto" else asked
+        body = request_body(call.settings.fields, call.wire_inputs(batch), self._encoding)
+        # Now, not when it is answered: the call may be cancelled before.
+        call.outcome.spend(Usage(requests=1, retries=int(self.attempts > 0), replays=int(self.is_a_replay)))
+        self.attempts += 1
+        return body
+
+    def read(self, answer: Response | TransportFailure, seconds: float) -> tuple[BatchResult | Diagnosis, Feedback]:
+        """Return what an exchange of so many seconds came to, and what it tells the limiter."""
+        verdict = self._verdict_on(answer, seconds)
+        if isinstance(verdict, BatchResult):
+            costs = verdict.priced and not verdict.usage.server_cached  # what was free tells nothing about prices
+            return verdict, Feedback(Load.LANDED, cost=verdict.usage.cost if costs else None)
+        feedback = Feedback(verdict.load, retry_after=verdict.retry_after, cause=verdict, ends_calls=verdict.ends_calls)
+        return verdict, feedback
+
+    def _verdict_on(self, answer: Response | TransportFailure, seconds: float) -> BatchResult | Diagnosis:
+        if isinstance(answer, TransportFailure):
+            return diagnose_failure(answer, seconds=seconds)
+        settings = self._call.settings
+        self._call.learned.reached = True
+        may_ask_for_floats = self._encoding == "base64" and settings.encoding == "auto"
+        problem = MalformedAnswer(f"the answer had status {answer.status}")
+        if answer.status == 200:
+            try:
+                return self._checked(answer)
+            except MalformedAnswer as malformed:
+                problem = malformed
+        body = read_error(answer)
+        if body is not None:
+            return diagnose_error(
+                body,
+                answer.headers,
+                now=answer.at,
+                count=len(self._batch),
+                base64=may_ask_for_floats,
+                hints=settings.hints,
+            )
+        return _EMPTY_BASE64 if problem.empty and may_ask_for_floats else diagnose_answer(problem.what)
+
+    def _checked(self, response: Response) -> BatchResult:
+        """Return the embeddings of an answer that is right in every way, or raise `MalformedAnswer`."""
+        call, batch, settings = self._call, self._batch, self._call.settings
+        place = call.rows.view_for(batch.members)
+        result = read_answer(response, len(batch), cost_at_top=settings.cost_at_top, into=place)
+        asked = settings.dimensions
+        if settings.cuttable and settings.cuts and asked is not None:
+            result = result.cut(asked)
+        width = result.rows.shape[1]
+        if asked is not None and width != asked:
+            hint = "; dimensions_fallback=True cuts them" if settings.cuttable and width > asked else ""
+            raise MalformedAnswer(f"the answer's embeddings have {width} dimensions where {asked} were asked for{hint}")
+        expected = call.rows.dimensions or call.learned.dimensions
+        accepted = asked is not None or call.learned.accepts_width(width)
+        if not accepted or (call.rows.dimensions or width) != width:
+            raise MalformedAnswer(f"the answer's embeddings have {width} dimensions where {expected} were expected")
+        return result
+
+
+def send_until_settled(call: EmbedCall, batch: Batch) -> Flow[Diagnosis | None]:
+    """Send a batch until it landed and is kept (None), or return a diagnosis that sending it again cannot cure.
+
+    Raises:
+        EmbeddingError: The wait budget, the attempts, the time or the money ran out.
+        CallStopped: Another flow of the call ended it.
+    """
+    request, budget = BatchRequest(call, batch), AttemptBudget.of(call.settings)
+    last: Diagnosis | None = None
+    while True:
+        call.worker_waits()
+        answer = yield from send(request.effect(budget.wait_left))
+        if isinstance(answer, NotSent):
+            if answer.reason is NotSentReason.NO_LONGER_NEEDED:
+                return NO_LONGER_FITS
+            call.worker_waits_no_longer()
+            raise _not_sent_error(call, batch, answer, last, request.attempts)
+        verdict = answer.verdict
+        if isinstance(verdict, BatchResult):
+            yield from _keep(call, batch, verdict)
+            return None
+        if verdict.remedy in _FOR_THE_CALLER:
+            return verdict
+        last = verdict
+        request.is_a_replay = verdict.remedy is Remedy.REPLAY
+        if verdict.remedy is Remedy.ASK_FOR_FLOATS:
+            request.ask_for_floats = True
+            call.learned.base64_refused()
+            continue
+        pause = budget.after(verdict, answer, reached=call.learned.reached)
+        if pause is None:
+            raise call.error(verdict, batch.members, attempts=request.attempts)
+        if pause and (interrupted := (yield from sleep(pause))) is not None:
+            raise _not_sent_error(call, batch, NotSent(interrupted), last, request.attempts)
+
+
+def _keep(call: EmbedCall, batch: Batch, result: BatchResult) -> Flow[None]:
+    """Keep what landed. The calls that wait for it come first: a disk may be slow."""
+    call.record(batch, result)
+    if batch.half_of is not None:
+        test = batch.half_of
+        test.halves_landed += 1
+        if test.halves_landed == 2:
+            call.learned.size_refused(count=test.count, tokens=test.tokens, by_tokens=test.by_tokens)
+    if call.keys is not None:
+        yield from cache_put(call.for_cache(batch, result))
+    call.report_progress()
+    if call.settings.max_cost is not None and not result.priced:
+        raise call.error(_UNPRICED, batch.members)
+
+
+def _not_sent_error(call: EmbedCall, batch: Batch, answer: NotSent, last: Diagnosis | None, attempts: int) -> Exception:
+    """Return what to raise for a request that may not leave: the last thing that went wrong, if anything did."""
+    reason, settings = answer.reason, call.settings
+    if reason is NotSentReason.CALL_STOPPED:
+        return CallStopped()
+    if reason is NotSentReason.OVER_BUDGET:
+        spent = f"{answer.spent:.6g} USD spent, it would pass max_cost={settings.max_cost},"
+        found = _of(BudgetExceededError, f"Stopped before the next batch: {spent}", "Raise max_cost to go on.")
+        return call.error(found, batch.members, attempts=attempts)
+    if last is None and isinstance(answer.cause, Diagnosis):
+        last = replace(answer.cause, retry_after=answer.retry_after or answer.cause.retry_after)
+    if reason is NotSentReason.OUT_OF_TIME:
+        over = f"The {settings.call_timeout:g} s that the call may take (call_timeout) are over."
+        busy = _of(TimedOutError, "No request could be sent in time", "Ask for less at once.")
+        last = replace(last or busy, advice=f"{(last or busy).advice} {over}")
+    if last is None:
+        last = _of(RateLimitError, "Rate limited", "Lower max_concurrency or raise retry_timeout.")
+        last = replace(last, retry_after=answer.retry_after)
+    return call.error(last, batch.members, attempts=attempts)
+
+
+def _of(kind: type[EmbeddingError], summary: str, advice: str) -> Diagnosis:
+    return Diagnosis(kind, summary, advice, Remedy.NONE)

@@ -1,0 +1,144 @@
+"""How many requests may be in flight: AIMD with a known-good level. Pure: time is an argument.
+
+Additive increase, multiplicative decrease is Chiu and Jain's (1989); slow start is TCP's (RFC 5681), and the known-good
+level is the `W_max` of CUBIC (RFC 9438). The limit starts small and doubles per full round until the first refusal.
+
+* A refusal tells how many other requests were in flight, and these were let in. That number is the *known-good level*;
+  the limit returns to it, not to half, and stays there. A refusal below the level halves the limit: the level was wrong.
+* Requests can arrive out of order, so the first estimate is too low. When the breaker closes again, the level rises to
+  the number of requests that were in flight at the first refusal and were not refused.
+* One above the level is a question. It is asked after `TRY_AFTER_ANSWERS` answers and `TRY_AFTER_SECONDS`, so that at
+  most one request in a hundred is refused for it. If it lands, the limit grows by one, then two, then four a round:
+  carefully at first, then fast, as CUBIC does beyond `W_max`.
+"""
+
+from __future__ import annotations
+
+FIRST_LIMIT = 4
+TRY_AFTER_ANSWERS = 100
+TRY_AFTER_SECONDS = 2.0
+TRY_AFTER_SECONDS_MAX = 8.0
+
+
+class ConcurrencyLimit:
+    """The most requests that may be in flight, by what the gateway has let in.
+
+    Args:
+        maximum: Never more than this.
+    """
+
+    def __init__(self, maximum: int) -> None:
+        self.maximum = maximum
+        self._limit = float(min(FIRST_LIMIT, maximum))
+        self._known_good = 0
+        """0: nothing was refused yet, or more has landed since."""
+        self._landed_above = False
+        self._step = 0.0
+        """What the next full round adds; 0: it doubles."""
+        self._answers = 0
+        self._try_at = 0.0
+        self._try_after = 0.0
+        self._limit_before_refusal = self._limit
+        self._landed_in_round = 0
+        self._peak_in_round = 0
+        self._in_flight_at_refusal = 0
+        """0 where that says nothing."""
+        self._refused = 0
+
+    @property
+    def value(self) -> int:
+        """How many requests may be in flight."""
+        return max(1, min(self.maximum, int(self._limit)))
+
+    def sent(self, in_flight: int) -> None:
+        """Note how much of the limit is used."""
+        self._peak_in_round = max(self._peak_in_round, in_flight)
+
+    def is_a_try(self, in_flight_before: int) -> bool:
+        """Return whether a request that left beside so many others asked for more than the known-good level."""
+        return 0 < self._known_good <= in_flight_before and not self._landed_above
+
+    def landed(self, now: float, in_flight_before: int) -> None:
+        """Note an answer. A round in which at least half of the limit was used may raise it.
+
+        Args:
+            now: The time.
+            in_flight_before: How many others were in flight when the request left; 0 if that was before the last
+                refusal.
+        """
+        self._landed_above = self._landed_above or in_flight_before >= self._known_good
+        self._answers += 1
+        self._landed_in_round += 1
+        if self._landed_in_round < int(self._limit):
+            return
+        if self._peak_in_round * 2 >= int(self._limit):
+            self._raise(now)
+        self._landed_in_round = self._peak_in_round = 0
+
+    def try_refused(self, now: float) -> None:
+        """Note that one above the known-good level was refused: it is asked again later, and more rarely."""
+        self._limit = float(self._known_good)
+        self._begin_round(now)
+        self._try_after = min(TRY_AFTER_SECONDS_MAX, self._try_after * 2)
+        self._try_at = now + self._try_after
+
+    def refused(self, now: float, in_flight_before: int, *, in_flight_now: int, wait: float) -> bool:
+        """Lower the limit after the first refusal of an epoch; return whether it was for the rate of requests instead.
+
+        Args:
+            now: The time.
+            in_flight_before: How many others were in flight when the refused request left.
+            in_flight_now: How many are in flight now, the refused one among them.
+            wait: Seconds for which the breaker is open now.
+        """
+        known = self._known_good
+        below_known_good = in_flight_before == 0 or in_flight_before < known
+        for_the_rate = in_flight_before == 0 or in_flight_before * 2 < known
+        self._begin_round(now)
+        self._limit = max(1.0, self._limit / 2) if below_known_good else float(in_flight_before)
+        self._known_good = in_flight_before
+        self._in_flight_at_refusal, self._refused = in_flight_now, 1
+        self._try_after = TRY_AFTER_SECONDS
+        self._try_at = now + wait + self._try_after
+        return for_the_rate
+
+    def refused_again(self, in_flight_before: int) -> None:
+        """Note another refusal of the same epoch: fewer were let in than the first one told."""
+        self._refused += 1
+        if not self._known_good or in_flight_before >= self._known_good:
+            return
+        self._known_good = in_flight_before
+        # If none was let in, nothing is known to be good.
+        least = max(1.0, self._limit_before_refusal / 2)
+        self._limit = min(self._limit, float(in_flight_before)) if in_flight_before else least
+
+    def unavailable(self, now: float) -> None:
+        """Halve the limit after a refusal that tells nothing about how many may be in flight: an outage."""
+        self._begin_round(now)
+        self._in_flight_at_refusal = 0
+        self._limit = max(1.0, self._limit / 2)
+
+    def breaker_closed(self) -> None:
+        """Raise the known-good level to what was in flight at the first refusal and was not refused."""
+        let_in, self._in_flight_at_refusal = self._in_flight_at_refusal - self._refused, 0
+        if let_in > self._known_good and let_in >= max(FIRST_LIMIT, self._refused):
+            self._known_good = let_in
+            self._limit = max(self._limit, float(min(let_in, self.maximum)))
+
+    def _raise(self, now: float) -> None:
+        if self._known_good and self._limit < self._known_good:
+            self._limit = min(self._limit * 2, float(self._known_good))
+        elif self._known_good and not self._landed_above:
+            if now >= self._try_at and self._answers >= TRY_AFTER_ANSWERS:
+                self._limit = min(float(self.maximum), self._known_good + 1.0)
+                self._step = 1.0
+        else:
+            self._known_good = 0
+            self._limit = min(float(self.maximum), self._limit + (self._step or self._limit))
+            self._step *= 2
+
+    def _begin_round(self, now: float) -> None:
+        self._limit_before_refusal = self._limit
+        self._landed_above = False
+        self._answers = self._landed_in_round = self._peak_in_round = 0
+        self._step = 1.0

@@ -1,0 +1,251 @@
+"""Who may send next: permits are handed over first come, first served, single queries before bulk work.
+
+The limiter stands behind one lock. A permit is given to the request at the head of the queue, whose thread or task is
+then woken; nobody races for it. Two things guard against a thread or an event loop that stands still: a permit that is
+not taken up within `START_SECONDS`, or not given back in time, is taken back; and whoever waits looks after the queue
+every `HEARTBEAT` seconds, so no request depends on another one's thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from openrouter_embeddings._flows import NotSent, NotSentReason, Waker
+from openrouter_embeddings._fork import ForkAware
+from openrouter_embeddings._limits import Feedback, OverBudget, Permit, TrafficLimiter, Wait
+
+from .waiting import CancelScope
+
+START_SECONDS = 2.0
+HEARTBEAT = 1.0
+MARGIN = 5.0
+"""Seconds for what comes before and after an exchange: building its body, reading its answer."""
+BULK_SHARE = 8
+"""One permit in so many goes to bulk work, however many queries wait."""
+
+W = TypeVar("W", bound=Waker)
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """One request in the queue."""
+
+    tokens: int
+    waker: Waker | None = None
+    wakes_at: float = 0.0
+    outcome: Permit | NotSent | None = None
+
+
+class Dispatcher(ForkAware):
+    """The queue of one client, shared by all its threads, tasks and loops.
+
+    Args:
+        limiter: Says whether a request may leave.
+        clock: Monotonic seconds.
+        jitter: Random numbers in [0, 1).
+    """
+
+    def __init__(self, limiter: TrafficLimiter, *, clock: Callable[[], float], jitter: Callable[[], float]) -> None:
+        self.limiter = limiter
+        self.jitter = jitter
+        self._clock = clock
+        self.after_fork()
+        super().__init__()
+
+    def after_fork(self) -> None:
+        """Start afresh in a forked child: who waits, and what is in flight, is the parent's."""
+        self._lock = threading.Lock()
+        self._urgent: deque[_Entry] = deque()
+        self._bulk: deque[_Entry] = deque()
+        self._urgent_in_row = 0
+        self.limiter.forget_in_flight()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._urgent) + len(self._bulk)
+
+    def acquire(
+        self,
+        scope: CancelScope,
+        waiter: Callable[[], W],
+        *,
+        tokens: int,
+        wait_budget: float,
+        seconds: float,
+        urgent: bool,
+    ) -> Generator[tuple[W, float], None, tuple[Permit | NotSent, float]]:
+        """Yield what to wait on, and for how long, until there is a permit or a reason to give up.
+
+        Only the time for which the open breaker holds the request back counts against the wait budget: not the queue,
+        nor our own pace. The call's own time runs all the while.
+
+        Args:
+            scope: Of the call.
+            waiter: Makes what a thread or a task waits on.
+            tokens: Estimated size of the request.
+            wait_budget: Seconds that the open breaker may hold it back.
+            seconds: What its exchange may take.
+            urgent: Whether it goes before bulk work.
+
+        Returns:
+            The permit, or why there is none; and the seconds for which the breaker held the request back.
+        """
+        entry, held, settled = _Entry(tokens), 0.0, False
+        queue = self._urgent if urgent else self._bulk
+        self._enter(queue, entry)
+        try:
+            while True:
+                outcome = self._take_up(queue, entry, seconds)
+                if outcome is not None:
+                    settled = True
+                    return outcome, held
+                outcome = self._reason_to_give_up(scope, wait_budget - held)
+                if outcome is not None:
+                    return outcome, held
+                began, wait = self._clock(), self._obstacle()
+                waker = waiter()
+                delay = self._prepare_wait(queue, entry, waker, scope, wait)
+                scope.register(waker)
+                try:
+                    yield waker, delay
+                finally:
+                    scope.unregister(waker)
+                if wait is not None and wait.refused:
+                    held += self._clock() - began
+                self._look_after_queue()
+        finally:
+            if not settled:
+                self._leave(queue, entry)
+
+    def release(self, permit: Permit, feedback: Feedback | None) -> tuple[bool, bool]:
+        """Take a permit back, with what the answer told, or None if none came.
+
+        Returns:
+            Whether the refused request alone has to wait; and whether another attempt would not feed an outage.
+        """
+        now, jitter = self._clock(), self.jitter()
+        with self._lock:
+            was_open = self.limiter.breaker.open_until
+            waits_alone = False
+            if feedback is None:
+                self.limiter.cancel(permit)
+            else:
+                waits_alone = self.limiter.release(permit, feedback, now=now, jitter=jitter)
+            may_replay = self.limiter.retry_quota.allows(now)
+            to_wake = self._serve(now)
+            if feedback is not None and feedback.ends_calls:
+                to_wake += self._end_all(feedback)
+            elif self.limiter.breaker.open_until != was_open:  # each may have to give up
+                to_wake += [*self._urgent, *self._bulk]
+        _wake(to_wake)
+        return waits_alone, may_replay
+
+    def _enter(self, queue: deque[_Entry], entry: _Entry) -> None:
+        with self._lock:
+            queue.append(entry)
+            to_wake = self._serve(self._clock())
+        _wake(to_wake)
+
+    def _leave(self, queue: deque[_Entry], entry: _Entry) -> None:
+        """Stop waiting. A permit that was handed over meanwhile and not taken up goes to the next."""
+        with self._lock:
+            if entry in queue:
+                queue.remove(entry)
+            if isinstance(entry.outcome, Permit):
+                self.limiter.cancel(entry.outcome)
+            to_wake = self._serve(self._clock())
+        _wake(to_wake)
+
+    def _take_up(self, queue: deque[_Entry], entry: _Entry, seconds: float) -> Permit | NotSent | None:
+        """Return what was handed over. A permit that came too long ago is lost, and the wait goes on."""
+        with self._lock:
+            outcome, entry.outcome = entry.outcome, None
+            if isinstance(outcome, Permit):
+                if not outcome.active:
+                    queue.appendleft(entry)
+                    return None
+                outcome.lease_ends = self._clock() + seconds + MARGIN
+            return outcome
+
+    def _reason_to_give_up(self, scope: CancelScope, wait_left: float) -> NotSent | None:
+        if scope.cancelled:
+            return NotSent(NotSentReason.CALL_STOPPED)
+        with self._lock:
+            breaker, now = self.limiter.breaker, self._clock()
+            cause = breaker.opened_by if breaker.open_until is not None else None
+            if scope.is_out_of_time:
+                return NotSent(NotSentReason.OUT_OF_TIME, cause=cause)
+            if breaker.open_until is not None and breaker.open_until - now > wait_left:
+                return NotSent(NotSentReason.BREAKER_OPEN, retry_after=breaker.open_until - now, cause=cause)
+        return None
+
+    def _obstacle(self) -> Wait | None:
+        with self._lock:
+            return self.limiter.obstacle(self._clock())
+
+    def _prepare_wait(
+        self, queue: deque[_Entry], entry: _Entry, waker: Waker, scope: CancelScope, wait: Wait | None
+    ) -> float:
+        """Return for how long to wait at most: the head of the queue until the time that it waits for."""
+        with self._lock:
+            now = self._clock()
+            entry.waker = waker
+            delay = scope.seconds_left(HEARTBEAT)
+            if wait is not None and wait.until is not None and self._next_queue() is queue and queue[0] is entry:
+                delay = min(delay, max(0.0, wait.until - now))
+            entry.wakes_at = now + delay
+            if entry.outcome is not None or scope.cancelled:
+                waker.wake()
+        scope.will_move_within(HEARTBEAT + MARGIN)
+        return delay
+
+    def _look_after_queue(self) -> None:
+        with self._lock:
+            to_wake = self._serve(self._clock())
+        _wake(to_wake)
+
+    def _serve(self, now: float) -> list[_Entry]:
+        """Hand permits to the head of the queue as long as there are any; return whom to wake."""
+        self.limiter.take_back_expired(now)
+        served: list[_Entry] = []
+        while (queue := self._next_queue()) is not None:
+            entry = queue[0]
+            outcome = self.limiter.acquire(now, entry.tokens, lease=START_SECONDS)
+            if isinstance(outcome, Wait):
+                if outcome.until is not None and entry.wakes_at > outcome.until:
+                    served.append(entry)  # to wait no longer than that
+                break
+            queue.popleft()
+            self._urgent_in_row = self._urgent_in_row + 1 if queue is self._urgent else 0
+            if isinstance(outcome, OverBudget):
+                entry.outcome = NotSent(NotSentReason.OVER_BUDGET, spent=self.limiter.budget.spent)
+            else:
+                entry.outcome = outcome
+            served.append(entry)
+        return served
+
+    def _next_queue(self) -> deque[_Entry] | None:
+        """Return the queue whose turn it is, or None: nobody waits."""
+        if self._urgent and (not self._bulk or self._urgent_in_row < BULK_SHARE):
+            return self._urgent
+        return self._bulk or self._urgent or None
+
+    def _end_all(self, feedback: Feedback) -> list[_Entry]:
+        """Give up every request that waits: each would meet the same answer."""
+        ended = [*self._urgent, *self._bulk]
+        self._urgent.clear()
+        self._bulk.clear()
+        for entry in ended:
+            entry.outcome = NotSent(NotSentReason.ENDED_BY_OTHERS, cause=feedback.cause)
+        return ended
+
+
+def _wake(entries: list[_Entry]) -> None:
+    for entry in entries:
+        if entry.waker is not None:
+            entry.waker.wake()

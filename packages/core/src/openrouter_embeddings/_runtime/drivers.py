@@ -1,0 +1,152 @@
+"""The two drivers: they do the steps of a flow, one with threads, one with asyncio. Nothing is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from openrouter_embeddings._flows import Flow
+
+from .performing import Block, Exchange, RunBeside, StartBeside, Wait, perform
+from .runtime import Runtime
+from .waiting import CancelScope, TaskWaiter, ThreadWaiter
+
+T = TypeVar("T")
+
+
+def drive(flow: Flow[T], runtime: Runtime, scope: CancelScope, group: _Threads | None = None) -> T:
+    """Run a flow to its end in this thread; in a group it may start others beside itself."""
+    steps = perform(flow, runtime, scope, ThreadWaiter)
+    done: Any = None
+    raised: BaseException | None = None
+    while True:
+        try:
+            step = steps.send(done) if raised is None else steps.throw(raised)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        done = raised = None
+        try:
+            match step:
+                case Wait(waiter, seconds):
+                    waiter.wait(seconds)
+                case Exchange(url, body, max_bytes, seconds, keyed):
+                    done = runtime.transport.exchange(url, body, max_bytes=max_bytes, seconds=seconds, keyed=keyed)
+                case Block(work):
+                    done = work()
+                case RunBeside(flows):
+                    done = _Threads(runtime, scope).run(flows)
+                case StartBeside(other):
+                    assert group is not None
+                    group.start(other)
+        except BaseException as error:  # noqa: BLE001  the flow's to handle, or to let through
+            raised = error
+
+
+class _Threads:
+    """Flows that run side by side, each in a thread of its own."""
+
+    def __init__(self, runtime: Runtime, scope: CancelScope) -> None:
+        self._runtime, self._scope = runtime, scope
+        self._threads: list[threading.Thread] = []
+        self._outcomes: list[list[Any]] = []
+        """A list of one for each flow."""
+
+    def run(self, flows: Sequence[Flow[Any]]) -> list[Any]:
+        """Run flows, and those that they start, to their ends; return results and errors."""
+        try:
+            for flow in flows:
+                self.start(flow)
+            for thread in self._threads:  # which grows as long as one of them runs
+                thread.join()
+        except BaseException:
+            self._scope.cancel()  # Ctrl-C: what is in flight may land, nothing more leaves
+            raise
+        return [outcome for [outcome] in self._outcomes]
+
+    def start(self, flow: Flow[Any]) -> None:
+        """Run one more."""
+        outcome: list[Any] = [None]
+        self._outcomes.append(outcome)
+        run = contextvars.copy_context().run
+        thread = threading.Thread(
+            target=run, args=(self._run, outcome, flow), name="openrouter-embeddings", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self, outcome: list[Any], flow: Flow[Any]) -> None:
+        try:
+            outcome[0] = drive(flow, self._runtime, self._scope, self)
+        except BaseException as error:  # noqa: BLE001  whoever gathers them decides
+            outcome[0] = error
+            self._scope.cancel()
+
+
+async def adrive(flow: Flow[T], runtime: Runtime, scope: CancelScope, group: _Tasks | None = None) -> T:
+    """Run a flow to its end on the running loop; in a group it may start others beside itself."""
+    steps = perform(flow, runtime, scope, TaskWaiter)
+    done: Any = None
+    raised: BaseException | None = None
+    while True:
+        try:
+            step = steps.send(done) if raised is None else steps.throw(raised)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        done = raised = None
+        try:
+            match step:
+                case Wait(waiter, seconds):
+                    await waiter.wait(seconds)
+                case Exchange(url, body, max_bytes, seconds, keyed):
+                    exchange = runtime.transport.aexchange
+                    done = await exchange(url, body, max_bytes=max_bytes, seconds=seconds, keyed=keyed)
+                case Block(work):
+                    done = await asyncio.get_running_loop().run_in_executor(runtime.disk, work)
+                case RunBeside(flows):
+                    done = await _Tasks(runtime, scope).run(flows)
+                case StartBeside(other):
+                    assert group is not None
+                    group.start(other)
+        except asyncio.CancelledError as cancelled:
+            scope.cancel()
+            raised = cancelled
+        except BaseException as error:  # noqa: BLE001
+            raised = error
+
+
+class _Tasks:
+    """Flows that run side by side, each in a task of its own."""
+
+    def __init__(self, runtime: Runtime, scope: CancelScope) -> None:
+        self._runtime, self._scope = runtime, scope
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def run(self, flows: Sequence[Flow[Any]]) -> list[Any]:
+        """Run flows, and those that they start, to their ends; return results and errors."""
+        try:
+            for flow in flows:
+                self.start(flow)
+            for task in self._tasks:  # which grows as long as one of them runs
+                await asyncio.wait([task])
+        except BaseException:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            raise
+        return await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def start(self, flow: Flow[Any]) -> None:
+        """Run one more."""
+        self._tasks.append(asyncio.create_task(self._run(flow)))
+
+    async def _run(self, flow: Flow[Any]) -> Any:
+        try:
+            return await adrive(flow, self._runtime, self._scope, self)
+        except BaseException:
+            self._scope.cancel()
+            raise

@@ -1,0 +1,87 @@
+"""What one client's flows act on: its queue, its connections, its cache. Shared by all threads, loops and colours."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from openrouter_embeddings._flows import InFlightRegistry
+from openrouter_embeddings._fork import ForkAware, Lock
+from openrouter_embeddings._limits import TrafficLimiter
+from openrouter_embeddings._protocol import Response, TransportFailure
+from openrouter_embeddings.cache import GuardedCache
+
+from .dispatcher import Dispatcher
+
+
+class Transport(Protocol):
+    """What exchanges requests for answers: `_transport.HttpTransport`, or whatever a test puts in its place."""
+
+    def exchange(
+        self, url: str, body: bytes | None, *, max_bytes: int, seconds: float, keyed: bool
+    ) -> Response | TransportFailure: ...
+
+    async def aexchange(
+        self, url: str, body: bytes | None, *, max_bytes: int, seconds: float, keyed: bool
+    ) -> Response | TransportFailure: ...
+
+    def drop_connections(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Runtime(ForkAware):
+    """What drivers act on.
+
+    Args:
+        limiter: The client's traffic.
+        transport: Exchanges requests for answers.
+        cache: What is paid for, kept.
+        url: Where embeddings are asked for.
+        clock: Monotonic seconds.
+        jitter: Random numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        *,
+        limiter: TrafficLimiter,
+        transport: Transport,
+        cache: GuardedCache,
+        url: str,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.clock = clock
+        self.dispatcher = Dispatcher(limiter, clock=clock, jitter=jitter)
+        self.registry = InFlightRegistry(clock)
+        self.transport = transport
+        self.cache = cache
+        self.url = url
+        self.background: set[Any] = set()
+        """What streams have begun and not seen through: futures and tasks."""
+        self._lock = Lock()
+        self._disk: ThreadPoolExecutor | None = None
+        super().__init__()
+
+    @property
+    def disk(self) -> ThreadPoolExecutor:
+        """The threads in which asyncio waits for the cache.
+
+        The loop's own executor may be full of threads that wait for this very client.
+        """
+        with self._lock:
+            if self._disk is None:
+                self._disk = ThreadPoolExecutor(2, thread_name_prefix="openrouter-embeddings-cache")
+            return self._disk
+
+    def after_fork(self) -> None:
+        """Drop what belongs to the parent: sockets, threads, streams."""
+        self._disk = None
+        self.transport.drop_connections()
+        self.background.clear()

@@ -1,0 +1,93 @@
+"""An exact end of a whole exchange, for threads.
+
+httpcore bounds each wait for the next byte, not their sum: a server that sends one byte in time, again and again, would
+hold a thread for ever. Here every wait is cut to what is left of the exchange. asyncio needs none of this: a task can be
+cancelled from outside.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpcore
+
+_current = threading.local()
+_MANY = 64 * 1024
+_AT_ONCE = 128 * 1024
+"""Most bytes taken from a socket at a time, where httpcore asks for many. Each turn costs a call of the system and, if
+others read too, a change of threads; still more would cost memory in each of them."""
+
+
+@contextmanager
+def with_deadline(deadline: float) -> Iterator[None]:
+    """Let no wait of this thread go on after `deadline`, in monotonic seconds."""
+    _current.deadline = deadline
+    try:
+        yield
+    finally:
+        _current.deadline = None
+
+
+def _left(timeout: float | None, expired: type[Exception] = httpcore.ReadTimeout) -> float | None:
+    """Return how long the next wait may take, or raise what httpcore raises when a wait took too long."""
+    deadline: float | None = getattr(_current, "deadline", None)
+    if deadline is None:
+        return timeout
+    left = deadline - time.monotonic()
+    if left <= 0.0:
+        raise expired
+    return left if timeout is None else min(timeout, left)
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose waits end with the exchange."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what has come."""
+        return self._stream.read(max_bytes if max_bytes < _MANY else _AT_ONCE, _left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it."""
+        self._stream.write(buffer, _left(timeout))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """Return the connection, encrypted."""
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return a fact about the connection."""
+        return self._stream.get_extra_info(info)
+
+
+class DeadlineBackend(httpcore.NetworkBackend):
+    """Opens connections whose waits end with the exchange."""
+
+    def __init__(self) -> None:
+        self._backend = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Open one."""
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._backend.connect_tcp(host, port, left, local_address, socket_options))

@@ -1,0 +1,111 @@
+"""Exchanges through an httpx client of the user's own, with its proxies, certificates, hooks and headers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+import httpx
+
+from openrouter_embeddings._protocol import Response, TransportFailure
+from openrouter_embeddings.errors import ConfigurationError
+
+from .body import Body
+from .failures import failure_of
+from .leftover import has_trailing_bytes
+
+_CONNECT_SECONDS = 10.0
+
+
+def exchange_with(
+    client: httpx.Client,
+    url: str,
+    body: bytes | None,
+    headers: Sequence[tuple[bytes, bytes]],
+    *,
+    max_bytes: int,
+    seconds: float,
+) -> Response | TransportFailure:
+    """Exchange a request for its answer, in this thread.
+
+    Raises:
+        ConfigurationError: The client is closed, or the request is none that HTTP can carry.
+    """
+    deadline = time.monotonic() + seconds
+    request = _request(client, url, body, headers, seconds)
+    try:
+        response = client.send(request, stream=True, follow_redirects=False)
+        try:
+            received = Body(response.headers.get("content-encoding", ""), max_bytes)
+            assert isinstance(response.stream, httpx.SyncByteStream)
+            for chunk in response.stream:  # not iter_raw: that gives the connection back before it is looked at
+                received.feed(chunk)
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+            if has_trailing_bytes(response.stream, response.extensions):
+                response.extensions["network_stream"].close()
+            return _read(response, received)
+        finally:
+            response.close()
+    except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as unsendable:
+        _refuse(unsendable)
+    except Exception as error:  # noqa: BLE001  translated, or raised again
+        return failure_of(error)
+
+
+async def aexchange_with(
+    client: httpx.AsyncClient,
+    url: str,
+    body: bytes | None,
+    headers: Sequence[tuple[bytes, bytes]],
+    *,
+    max_bytes: int,
+    seconds: float,
+) -> Response | TransportFailure:
+    """Do the same on the running loop."""
+    request = _request(client, url, body, headers, seconds)
+    try:
+        async with asyncio.timeout(seconds):
+            response = await client.send(request, stream=True, follow_redirects=False)
+            try:
+                received = Body(response.headers.get("content-encoding", ""), max_bytes)
+                assert isinstance(response.stream, httpx.AsyncByteStream)
+                async for chunk in response.stream:  # unlike aiter_raw, it leaves the closing to us
+                    received.feed(chunk)
+                if has_trailing_bytes(response.stream, response.extensions):
+                    await response.extensions["network_stream"].aclose()
+                return _read(response, received)
+            finally:
+                await response.aclose()
+    except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as unsendable:
+        _refuse(unsendable)
+    except Exception as error:  # noqa: BLE001  translated, or raised again
+        return failure_of(error)
+
+
+def _request(
+    client: httpx.Client | httpx.AsyncClient,
+    url: str,
+    body: bytes | None,
+    headers: Sequence[tuple[bytes, bytes]],
+    seconds: float,
+) -> httpx.Request:
+    """Return the request, with what the client adds to each: headers, parameters, cookies."""
+    if client.is_closed:
+        raise ConfigurationError("The http_client is closed. Keep it open for as long as the client is used.")
+    timeout = httpx.Timeout(seconds, connect=min(_CONNECT_SECONDS, seconds))
+    method = "GET" if body is None else "POST"
+    return client.build_request(method, url, content=body, headers=list(headers), timeout=timeout)
+
+
+def _refuse(unsendable: Exception) -> NoReturn:
+    raise ConfigurationError(
+        f"The request cannot be sent ({type(unsendable).__name__}): a header of it, or base_url, is not one that HTTP has."
+    ) from None
+
+
+def _read(response: httpx.Response, received: Body) -> Response:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
+    return Response(response.status_code, headers, received.whole(), time.time())

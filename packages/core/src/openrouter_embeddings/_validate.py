@@ -1,0 +1,152 @@
+"""What the value of an option must be. Each check returns the value, or raises an error that says what to write."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ._secret import holds_secret
+from .errors import ConfigurationError
+
+Check: TypeAlias = Callable[[str, Any], Any]
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def text(name: str, value: object) -> str:
+    """Take a string."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} takes a string, not {type(value).__name__}.")
+    return value
+
+
+def filled_text(name: str, value: object) -> str:
+    """Take a string that is not blank."""
+    if not text(name, value).strip():
+        raise ConfigurationError(f"{name} is empty.")
+    return str(value)
+
+
+def whole(*, least: int) -> Check:
+    """Take a whole number from `least` on; numpy's will do."""
+
+    def check(name: str, value: Any) -> int:
+        try:
+            number = operator.index(value)
+        except TypeError:
+            number = None
+        if number is None or isinstance(value, bool):
+            raise ConfigurationError(f"{name} takes a whole number, not {value!r}.")
+        if number < least:
+            raise ConfigurationError(f"{name} must be at least {least}, not {number}.")
+        return number
+
+    return check
+
+
+def amount(*, above_zero: bool = False) -> Check:
+    """Take a finite number from 0 on, or above it."""
+
+    def check(name: str, value: Any) -> float:
+        number = isinstance(value, (int, float)) or type(value).__module__ == "numpy"
+        if isinstance(value, bool) or not number:
+            raise ConfigurationError(f"{name} takes a number, not {value!r}.")
+        if not math.isfinite(value) or value < 0 or (above_zero and value == 0):
+            least = "above" if above_zero else "of at least"
+            raise ConfigurationError(f"{name} must be a finite number {least} 0, not {value!r}.")
+        return value if isinstance(value, (int, float)) else float(value)
+
+    return check
+
+
+def one_of(*choices: object) -> Check:
+    """Take one of these."""
+    allowed = ", ".join(map(repr, choices))
+
+    def check(name: str, value: Any) -> Any:
+        if not any(value is choice or (isinstance(choice, str) and value == choice) for choice in choices):
+            raise ConfigurationError(f"{name} takes {allowed}, not {value!r}.")
+        return value
+
+    return check
+
+
+def json_mapping(name: str, value: object) -> Mapping[str, Any]:
+    """Take a mapping with string keys that JSON can carry."""
+    if not (isinstance(value, Mapping) and all(isinstance(key, str) for key in value)):
+        raise ConfigurationError(f"{name} takes a mapping with string keys, not {type(value).__name__}.")
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        to_json(value)
+    except (PydanticSerializationError, ValueError):
+        raise ConfigurationError(f"{name} holds something that JSON cannot carry. Give plain values.") from None
+    return value
+
+
+def header_text(name: str, value: object) -> str:
+    """Take a header's value that HTTP can carry."""
+    return check_header(name, value)
+
+
+def headers(name: str, value: object) -> Mapping[str, Any]:
+    """Take headers: a mapping of names to strings, secrets, or callables that give one."""
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name} takes a mapping of header names to values, not {type(value).__name__}.")
+    for key, one in value.items():
+        if not isinstance(key, str) or not _TOKEN.fullmatch(key):
+            raise ConfigurationError(f"{name}: {key!r} is no header name. Use letters, digits and dashes.")
+        if not callable(one) or holds_secret(one):
+            header_value(f"{name}[{key!r}]", one)
+    return value
+
+
+def header_value(name: str, value: object) -> str:
+    """Return what a header carries: never shown in an error, as it may be a secret."""
+    found = value.get_secret_value() if holds_secret(value) else value() if callable(value) else value
+    return check_header(name, found, secret=True, charset="latin-1")
+
+
+def check_header(name: str, value: object, *, secret: bool = False, charset: str | None = None) -> str:
+    """Return a header value that HTTP can carry, or raise `ConfigurationError` without showing a secret one."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a string, not {type(value).__name__}.")
+    shown = "it" if secret else repr(value)
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+        raise ConfigurationError(
+            f"{name} holds a line break or control character ({shown}), which no header can carry."
+        )
+    try:
+        value.encode(charset or ("ascii" if secret else "latin-1"))
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{name} holds characters that no header can carry ({shown}).") from None
+    return value
+
+
+def categories(name: str, value: Any) -> Sequence[str]:
+    """Take at most two categories."""
+    if isinstance(value, str) or not all(isinstance(one, str) for one in value):
+        raise ConfigurationError(f"{name} takes a list of strings.")
+    if len(value) > 2:
+        raise ConfigurationError(f"{name} holds {len(value)} names; the gateway takes at most 2.")
+    for one in value:
+        check_header(name, one)
+    return list(value)
+
+
+def http_client(*, is_async: bool) -> Check:
+    """Take a client of httpx, of the right colour."""
+    wanted = "httpx.AsyncClient" if is_async else "httpx.Client"
+
+    def check(name: str, value: Any) -> Any:
+        send = getattr(value, "send", None)
+        if not callable(send) or not callable(getattr(value, "build_request", None)) or isinstance(value, type):
+            raise ConfigurationError(f"{name} takes an {wanted}, not {type(value).__name__}.")
+        if inspect.iscoroutinefunction(send) != is_async:
+            raise ConfigurationError(f"{name} takes an {wanted}; this one is for the other colour.")
+        return value
+
+    return check

@@ -1,0 +1,113 @@
+"""One check under way: small live requests, kept out of every cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from openrouter_embeddings._flows import (
+    QUERY_RETRIES,
+    QUERY_SECONDS,
+    BatchQueue,
+    EmbedCall,
+    Flow,
+    LearnedLimits,
+    drain_queue,
+    prepare,
+)
+from openrouter_embeddings.errors import (
+    AuthenticationError,
+    BudgetExceededError,
+    EmbeddingError,
+    InsufficientCreditsError,
+)
+from openrouter_embeddings.gateways import Gateway
+from openrouter_embeddings.inputs import Input
+from openrouter_embeddings.options import Options
+from openrouter_embeddings.results import EmbeddingResult, Matrix
+from openrouter_embeddings.usage import Usage
+
+from .reports import Cosines
+
+PROBES = (
+    "The quick brown fox jumps over the lazy dog.",
+    "Wie hoch ist die Miete für eine Wohnung in Leipzig?",
+    "La tour Eiffel mesure 330 mètres de haut.",
+    "東京の天気は明日も晴れでしょう。",
+    "كتاب جديد عن تاريخ العلوم",
+    "def area(r: float) -> float:\n    return 3.14159 * r ** 2",
+    "SKU 4711-B, 12.5 kg, 1,299.00 EUR, 2026-03-14",
+    "Mitochondria produce ATP by oxidative phosphorylation.",
+)
+"""Short and varied: languages, scripts, code, numbers. Changed by no release without need, so that runs compare."""
+
+ENDS_A_CHECK = (AuthenticationError, InsufficientCreditsError, BudgetExceededError)
+"""What is wrong with the account, not with a model or a provider."""
+
+
+class CheckSession:
+    """The client's options as a check uses them, and what was spent so far.
+
+    Args:
+        options: The client's.
+        gateway: At the address that is used.
+        count: Told each bit of usage at once.
+    """
+
+    def __init__(self, options: Options, gateway: Gateway, *, count: Callable[[Usage], None] | None = None) -> None:
+        self.given = options
+        self.gateway = gateway
+        self.profile = options.facts
+        self.options = replace(
+            options,
+            cache=None,  # a check that asks the cache would learn about the past
+            normalize=False,
+            on_too_long="error",
+            retry_timeout=min(options.retry_timeout, QUERY_SECONDS),
+            max_retries=min(options.max_retries, QUERY_RETRIES),
+        )
+        self._count = count
+        self._calls: list[EmbedCall] = []
+
+    def initial_limits(self, options: Options) -> LearnedLimits:
+        """Return what is known of a provider that was never asked before: of its width, nothing."""
+        known = LearnedLimits.initial(options, self.profile)
+        return LearnedLimits(encoding=known.encoding, initial=known.limits())
+
+    def call(self, options: Options, inputs: Sequence[Input], learned: LearnedLimits) -> EmbedCall:
+        """Return a call that embeds documents, and count what it will spend."""
+        call = prepare(
+            options, learned, inputs, "document", address=self.gateway.base_url, urgent=False, count=self._count
+        )
+        self._calls.append(call)
+        return call
+
+    def usage(self) -> Usage:
+        """Return what the check has spent so far."""
+        return sum((call.outcome.usage for call in self._calls), Usage())
+
+
+def run_alone(call: EmbedCall) -> Flow[EmbeddingResult]:
+    """See a call through in this flow alone.
+
+    `embed` would run workers side by side, and there the first failure stops whatever else is under way: here other
+    providers, and later questions.
+    """
+    call.queue = BatchQueue(call.unresolved(), call.inputs.sizes, call.learned)
+    yield from drain_queue(call)
+    if call.failures:
+        raise next(iter(call.failures.values()))
+    if call.unresolved():
+        raise EmbeddingError("The check was stopped.", model=call.settings.model)
+    return call.result()
+
+
+def cosines(first: Matrix, second: Matrix) -> Cosines:
+    """Return the cosine of each row with its counterpart, in double precision."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    # One root of the product, not two: so equal rows give exactly 1.
+    lengths: Cosines = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    found: Cosines = (a * b).sum(axis=1) / lengths
+    return np.clip(found, -1.0, 1.0)

@@ -20,12 +20,22 @@ from typing import Any
 import numpy as np
 
 from openrouter_embeddings._flows.call import Job
-from openrouter_embeddings._flows.effects import Flow, Gather, NotSent, Recall, Remember, Send, Sent, Sleep, Withheld
+from openrouter_embeddings._flows.effects import (
+    CacheGet,
+    CachePut,
+    Flow,
+    Gather,
+    NotSent,
+    NotSentReason,
+    Send,
+    Sent,
+    Sleep,
+)
 from openrouter_embeddings._flows.embed import embed
-from openrouter_embeddings._flows.learned import first_lessons
+from openrouter_embeddings._flows.learned import LearnedLimits
 from openrouter_embeddings._flows.prepare import prepare
-from openrouter_embeddings._limits.limiter import Limits
-from openrouter_embeddings._protocol.exchange import Failure, Reply
+from openrouter_embeddings._limits.limiter import TrafficLimiter
+from openrouter_embeddings._protocol.exchange import Response, TransportFailure
 from openrouter_embeddings._runtime.dispatcher import Gate
 from openrouter_embeddings._runtime.waiting import Scope
 from openrouter_embeddings.options import Options
@@ -33,7 +43,7 @@ from openrouter_embeddings.profiles import profile_for
 
 MODEL = "openai/text-embedding-3-small"
 
-Answer = tuple[float, Reply | Failure]
+Answer = tuple[float, Response | TransportFailure]
 Gateway = Callable[[float, list[str]], Answer]
 Process = Generator[tuple["Bell", float | None], None, Any]
 
@@ -86,12 +96,12 @@ class World:
 
     def __init__(self, gateway: Gateway, *, seed: int = 0, **options: Any) -> None:
         self.options = Options(model=MODEL, api_key="secret-key", dimensions=2, normalize=False, **options)
-        self.learned = first_lessons(self.options, profile_for(MODEL))
+        self.learned = LearnedLimits.initial(self.options, profile_for(MODEL))
         self.now = 0.0
         self.wall = 1_700_000_000.0
         """Wall-clock seconds at the time 0. A test may move it while the world runs."""
         self.gate = Gate(
-            Limits(most=self.options.max_concurrency, max_cost=self.options.max_cost), clock=lambda: self.now
+            TrafficLimiter(most=self.options.max_concurrency, max_cost=self.options.max_cost), clock=lambda: self.now
         )
         self.gate.chance = random.Random(seed).random
         self.sent: list[Exchange] = []
@@ -164,9 +174,9 @@ class World:
                     answer = yield from self._pause(seconds, scope)
                 case Gather(flows):
                     answer = yield from self._gather(flows, scope)
-                case Recall(keys):
+                case CacheGet(keys):
                     answer = {key: self.cache[key] for key in keys if key in self.cache}
-                case Remember(items):
+                case CachePut(items):
                     answer = self.cache.update(items)
 
     def _send(self, effect: Send[Any], scope: Scope) -> Process:
@@ -178,7 +188,7 @@ class World:
         try:
             body = effect.build()
             if body is None:
-                return NotSent(Withheld.UNWANTED)
+                return NotSent(NotSentReason.NO_LONGER_NEEDED)
             verdict, signal = effect.read((yield from self._exchange(body)))
         finally:
             may_replay = self.gate.leave(ticket, signal)
@@ -191,10 +201,10 @@ class World:
         latency, answer = self._gateway(self.now, inputs)
         yield Bell(self), latency
         exchange.answered = self.now
-        if isinstance(answer, Failure):
+        if isinstance(answer, TransportFailure):
             return answer
         exchange.status = answer.status
-        return Reply(answer.status, answer.headers, answer.body, self.wall + self.now)
+        return Response(answer.status, answer.headers, answer.body, self.wall + self.now)
 
     def _pause(self, seconds: float, scope: Scope) -> Process:
         bell = Bell(self)
@@ -228,18 +238,18 @@ def vector(text: str) -> list[float]:
     return [float(text), 1.0]
 
 
-def right_answer(inputs: list[str]) -> Reply:
+def right_answer(inputs: list[str]) -> Response:
     """Answer as a faultless gateway does."""
     rows = [base64.b64encode(np.array(vector(text), "<f4").tobytes()).decode() for text in inputs]
     data = [{"index": at, "embedding": row} for at, row in enumerate(rows)]
     usage = {"prompt_tokens": len(inputs), "total_tokens": len(inputs), "cost": 0.0}
-    return Reply(200, {}, json.dumps({"data": data, "model": MODEL, "usage": usage}).encode())
+    return Response(200, {}, json.dumps({"data": data, "model": MODEL, "usage": usage}).encode())
 
 
-def refusal(status: int, **headers: str) -> Reply:
+def refusal(status: int, **headers: str) -> Response:
     """Answer with an error."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, named, json.dumps({"error": {"code": status, "message": "no"}}).encode())
+    return Response(status, named, json.dumps({"error": {"code": status, "message": "no"}}).encode())
 
 
 def numbers(count: int, start: int = 1) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from openrouter_embeddings import Client, ClientOptions, ConfigurationError, Gateway, Options
-from openrouter_embeddings._flows.learned import first_lessons
+from openrouter_embeddings._flows.learned import LearnedLimits
 from openrouter_embeddings._flows.settings import body_fields, marking
 from openrouter_embeddings.profiles import profile_for
 
@@ -162,7 +162,7 @@ def test_the_body_holds_what_was_set_and_nothing_null():
 
 def test_batches_start_from_what_is_known():
     def lessons(model, **options):
-        return first_lessons(Options(model=model, **options), profile_for(model))
+        return LearnedLimits.initial(Options(model=model, **options), profile_for(model))
 
     assert lessons("openai/text-embedding-3-small").max_inputs == 256
     assert lessons("new/model").max_inputs == 64

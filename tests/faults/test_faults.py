@@ -56,7 +56,7 @@ def test_a_fault_is_an_error_of_ours_or_nothing_at_all(server, fault, colour):
 def test_a_fault_that_strikes_once_is_healed_by_one_retry_or_costs_no_second_request(
     server, fault, colour, monkeypatch
 ):
-    monkeypatch.setattr("openrouter_embeddings._limits.BACK_OFF_FIRST", 0.01)
+    monkeypatch.setattr("openrouter_embeddings._limits.breaker.BACK_OFF_FIRST", 0.01)
     server.keep_alive = not fault.at_accept
     before, outcome = embed_in_turn(colour, [lambda: server.strike(fault, times=1)], **options(server, fault))
     assert_right(before)

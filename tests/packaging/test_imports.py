@@ -28,11 +28,11 @@ WINGS: dict[str, set[str]] = {
     "cache": {"errors", "_fork"},
     "_protocol": {"errors", "results", "usage", "gateways", "profiles", "_limits"},
     "_flows": VALUES | {"_protocol", "profiles", "_limits", "cache"},
-    "_transport": {"errors", "_protocol"},
-    "_runtime": {"errors", "_fork", "_flows", "_transport", "_limits", "cache"},
+    "_transport": {"errors", "_fork", "_protocol"},
+    "_runtime": {"errors", "_fork", "_flows", "_transport", "_protocol", "_limits", "cache"},
     "checks": VALUES | {"_flows", "_protocol", "profiles", "_limits"},
     "client": VALUES | {"_flows", "_runtime", "_transport", "_limits", "_protocol", "checks", "cache", "profiles"},
-    "cli": {"__init__", "gateways"},
+    "cli": {"__init__", "gateways", "results"},
 }
 """The wings from below. A new folder needs a line here."""
 
@@ -67,9 +67,16 @@ def imported(path: Path, package: str) -> frozenset[str]:
             if node.level:
                 base = package.split(".")[: len(package.split(".")) - node.level + 1]
                 parent = ".".join([*base, *([node.module] if node.module else [])])
-            names.add(parent)
+            if any(not is_module(f"{parent}.{alias.name}") for alias in node.names):
+                names.add(parent)
             names.update(f"{parent}.{alias.name}" for alias in node.names)
     return frozenset(names)
+
+
+def is_module(name: str) -> bool:
+    """Return whether a dotted name is a file of the core: `from package import module` imports the file alone."""
+    path = CORE.parent / name.replace(".", "/")
+    return path.with_suffix(".py").is_file()
 
 
 @cache

@@ -22,11 +22,11 @@ from .effects import (
     gather,
     sleep,
 )
-from .embed import drain_queue, embed, embed_each
+from .embedding import drain_queue, embed, embed_each
 from .inflight import CallShare, InFlightRegistry, SharedOutcome, Waker
 from .learned import MAX_INPUTS, LearnedLimits
 from .listing import list_endpoints, list_models
-from .prepare import prepare
+from .prepare import prepare_call
 from .settings import QUERY_RETRIES, QUERY_SECONDS, check_input_type, marking
 
 __all__ = [
@@ -65,7 +65,7 @@ __all__ = [
     "list_endpoints",
     "list_models",
     "marking",
-    "prepare",
+    "prepare_call",
     "send_until_settled",
     "sleep",
 ]

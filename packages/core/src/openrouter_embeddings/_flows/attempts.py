@@ -7,7 +7,7 @@ from typing import Any
 
 from openrouter_embeddings._limits import back_off
 from openrouter_embeddings._protocol import Diagnosis, Remedy
-from openrouter_embeddings.errors import ConnectionFailedError
+from openrouter_embeddings.errors import ConnectionFailedError, RateLimitError
 
 from .effects import Sent
 from .settings import CallSettings
@@ -20,23 +20,29 @@ UNREACHED_SECONDS = 10.0
 class AttemptBudget:
     """What one batch has left of waiting, retries and replays.
 
+    An outage is waited out once for all calls of a client: who meets it when it has lasted for longer than the wait
+    budget tries once, and gives up.
+
     Attributes:
-        wait_left: Seconds that it may still wait.
+        wait_budget: Seconds that an outage is waited out.
+        wait_left: Seconds that the batch may still wait.
         retries_left: Attempts at what failed and was not told to wait.
         replays_left: Attempts after one that may have been billed.
-        attempts: How many were made.
+        waits_are_retries: Whether what is refused without a time uses up retries, too: somebody waits for the answer.
     """
 
+    wait_budget: float
     wait_left: float
     retries_left: int
     replays_left: int
-    attempts: int = 0
+    waits_are_retries: bool = False
     _failures_in_row: int = 0
 
     @classmethod
     def of(cls, settings: CallSettings) -> AttemptBudget:
         """Return the budget of a batch before its first attempt."""
-        return cls(settings.wait_budget, settings.max_retries, settings.max_replays)
+        budget = settings.wait_budget
+        return cls(budget, budget, settings.max_retries, settings.max_replays, settings.urgent)
 
     def after(self, diagnosis: Diagnosis, sent: Sent[Any], *, reached: bool) -> float | None:
         """Return how many seconds to pause before the next attempt, or None: it is not worth another.
@@ -47,16 +53,17 @@ class AttemptBudget:
             reached: Whether the gateway has ever answered this client.
         """
         self.wait_left -= sent.waited
-        waits = diagnosis.remedy is Remedy.WAIT
-        if waits and not reached and diagnosis.kind is ConnectionFailedError:
-            self.wait_left = min(self.wait_left, UNREACHED_SECONDS)
-        if not waits:
+        waits, told = diagnosis.remedy is Remedy.WAIT, diagnosis.retry_after or 0.0
+        if not waits and not sent.may_replay:
+            return None
+        if not waits or (self.waits_are_retries and diagnosis.kind is not RateLimitError):
             self.retries_left -= 1
-            self.replays_left -= diagnosis.remedy is Remedy.REPLAY
-            if self.retries_left < 0 or self.replays_left < 0 or not sent.may_replay:
-                return None
-        told = diagnosis.retry_after or 0.0
-        if told > self.wait_left:
+        self.replays_left -= diagnosis.remedy is Remedy.REPLAY
+        if waits and not reached and diagnosis.kind is ConnectionFailedError:
+            self.wait_budget = min(self.wait_budget, UNREACHED_SECONDS)
+            self.wait_left = min(self.wait_left, UNREACHED_SECONDS)
+        over = waits and sent.refused_for > self.wait_budget
+        if over or self.retries_left < 0 or self.replays_left < 0 or told > self.wait_left:
             return None
         if waits and not sent.waits_alone:
             return 0.0 if self.wait_left > 0.0 else None  # the breaker holds it back

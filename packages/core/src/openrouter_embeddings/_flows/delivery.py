@@ -166,7 +166,7 @@ def send_until_settled(call: EmbedCall, batch: Batch) -> Flow[Diagnosis | None]:
         request.is_a_replay = verdict.remedy is Remedy.REPLAY
         if verdict.remedy is Remedy.ASK_FOR_FLOATS:
             request.ask_for_floats = True
-            call.learned.base64_refused()
+            call.learned.base64_refused(in_words=verdict is not _EMPTY_BASE64)
             continue
         pause = budget.after(verdict, answer, reached=call.learned.reached)
         if pause is None:

@@ -58,14 +58,16 @@ class Sent(Generic[T]):
         waited: Seconds for which the open breaker held it back.
         waits_alone: Whether the breaker stays closed after a refusal, and only this request has to wait.
         may_replay: Whether another attempt would not feed an outage.
+        refused_for: Seconds for which the gateway has refused everything, this request included.
         jitter: A random number in [0, 1).
     """
 
     verdict: T
     waited: float
-    waits_alone: bool
-    may_replay: bool
-    jitter: float
+    waits_alone: bool = False
+    may_replay: bool = True
+    refused_for: float = 0.0
+    jitter: float = 0.0
 
 
 class NotSentReason(Enum):

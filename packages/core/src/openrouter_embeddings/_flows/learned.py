@@ -1,8 +1,8 @@
 """What a client finds out about its model. Nothing is learnt from one answer, and everything is forgotten again.
 
 A batch limit needs a refused batch and two halves of it that landed, or a refusal that names the number; then, every so
-many full batches, one of twice the size is tried. That floats are needed takes two refusals of base64; then base64 is
-tried again every so many answers. A width takes two answers in a row, as does another one after it.
+many full batches, one of twice the size is tried. That floats are needed takes a refusal of base64 that says so, or two
+empty answers; then base64 is tried again every so many answers. Another width than before takes two answers in a row.
 """
 
 from __future__ import annotations
@@ -53,10 +53,9 @@ class LearnedLimits:
     Args:
         encoding: `"base64"` or `"float"` where there is nothing to find out, else None.
         initial: What a request may hold at the start, and never more.
-        dimensions: The width by the profile, or None.
     """
 
-    def __init__(self, *, encoding: str | None, initial: BatchLimits, dimensions: int | None = None) -> None:
+    def __init__(self, *, encoding: str | None, initial: BatchLimits) -> None:
         self._fixed_encoding = encoding
         self._base64_known = False
         self._base64_refusals = 0
@@ -67,8 +66,8 @@ class LearnedLimits:
         self._growth = _Growth()
         self._unexplained: int | None = None
         """The largest part that landed of a batch refused for no reason that could be found."""
-        self._width = dimensions
-        self._width_confirmed = dimensions is not None
+        self.dimensions: int | None = None
+        """The width of the answers so far; None before the first."""
         self._other_width: int | None = None
         self.reached = False
         """Whether the gateway has answered anything at all: then it is worth waiting for."""
@@ -83,10 +82,7 @@ class LearnedLimits:
             inputs=options.batch_size or min(MAX_INPUTS, profile.max_inputs or SAFE_INPUTS),
             tokens=options.batch_tokens or profile.max_request_tokens or SAFE_TOKENS,
         )
-        expected = options.dimensions or profile.native_dimensions
-        if "dimensions" in (options.extra_body or {}):
-            expected = None
-        return cls(encoding=encoding if profile.base64 else encoding or "float", initial=limits, dimensions=expected)
+        return cls(encoding=encoding if profile.base64 else encoding or "float", initial=limits)
 
     # --------------------------------------------------------------------------------------------------- encoding
 
@@ -110,11 +106,15 @@ class LearnedLimits:
             return self._fixed_encoding
         return "float" if self._needs_floats() else "base64"
 
-    def base64_refused(self) -> None:
-        """Note that base64 was refused or answered with nothing."""
-        self._base64_refusals += 1
-        if self._base64_refusals > 2:
-            self._floats_until *= 2
+    def base64_refused(self, *, in_words: bool) -> None:
+        """Note that base64 was refused, or answered with nothing.
+
+        Args:
+            in_words: Whether the refusal spoke of the encoding: that is said once only.
+        """
+        if self._floats_landed >= self._floats_until:
+            self._floats_until *= 2  # it was tried again, in vain
+        self._base64_refusals += 2 if in_words else 1
         self._floats_landed = 0
 
     def _needs_floats(self) -> bool:
@@ -122,21 +122,13 @@ class LearnedLimits:
 
     # ------------------------------------------------------------------------------------------------------ width
 
-    @property
-    def dimensions(self) -> int | None:
-        """The width of the answers, by those seen so far, else by the profile; None where neither tells."""
-        return self._width
-
     def accepts_width(self, width: int) -> bool:
-        """Return whether an answer may be this wide. A width met twice in a row is believed."""
-        if width == self._width:
-            self._width_confirmed, self._other_width = True, None
+        """Return whether an answer may be this wide: as those before it, or as the last one that was not believed."""
+        if self.dimensions in {None, width} or width == self._other_width:
+            self.dimensions, self._other_width = width, None
             return True
-        if self._width_confirmed and width != self._other_width:
-            self._other_width = width
-            return False
-        self._width, self._width_confirmed, self._other_width = width, self._other_width == width, None
-        return True
+        self._other_width = width
+        return False
 
     # ------------------------------------------------------------------------------------------------ batch limits
 

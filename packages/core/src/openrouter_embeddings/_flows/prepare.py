@@ -29,7 +29,7 @@ _CHANGES_WEIGHTS = ("order", "only", "ignore", "allow_fallbacks", "quantizations
 price, how fast."""
 
 
-def prepare(
+def prepare_call(
     options: Options,
     learned: LearnedLimits,
     inputs: Iterable[Input],

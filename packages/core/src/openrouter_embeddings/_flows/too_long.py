@@ -21,7 +21,7 @@ from .call import DistinctInputs, EmbedCall
 from .effects import CallStopped, Flow
 
 EmbedMissing = Callable[[EmbedCall], Flow[EmbeddingError | None]]
-"""`embed.embed_missing`: gives every input of a call its embedding."""
+"""`embedding.embed_missing`: gives every input of a call its embedding."""
 
 _MIN_CHARACTERS = 8
 """Below this no length is at fault."""

@@ -35,6 +35,8 @@ class CircuitBreaker:
         self.probing = False
         """Whether the one request that a half-open breaker lets through is in flight."""
         self.opened_by: object = None
+        self.refusing_since: float | None = None
+        """Since when nothing has landed but refusals have come."""
         self._refusals_in_row = 0
 
     def is_open(self, now: float) -> bool:
@@ -58,10 +60,11 @@ class CircuitBreaker:
         wait = max(back_off(self._refusals_in_row, jitter), told + spread)
         self.open_until = max(self.open_until or 0.0, now + wait)
         self.opened_by = cause
+        self.refusing_since = now if self.refusing_since is None else self.refusing_since
         self._refusals_in_row += first
         return wait
 
     def close(self) -> None:
         """Let requests through again."""
-        self.open_until = None
+        self.open_until = self.refusing_since = None
         self._refusals_in_row = 0

@@ -83,7 +83,8 @@ class _Case:
 
 
 def _of(kind: type[errors.EmbeddingError], summary: str, advice: str, remedy: Remedy = Remedy.NONE) -> Diagnosis:
-    ends = kind in {errors.AuthenticationError, errors.InsufficientCreditsError, errors.PermissionDeniedError}
+    # Not a 403, which may be about one provider or one input.
+    ends = kind in {errors.AuthenticationError, errors.InsufficientCreditsError}
     return Diagnosis(kind, summary, advice, remedy, ends_calls=ends)
 
 
@@ -131,7 +132,7 @@ _RULES: Sequence[tuple[Callable[[_Case], bool], Diagnosis]] = (
     (
         lambda case: case.status in {404, 405} and not case.body.in_200,
         _of(
-            errors.APIError,
+            errors.InvalidRequestError,
             "Nothing answers embeddings at this address",
             "Check base_url: /embeddings is added to it. OpenRouter's is https://openrouter.ai/api/v1.",
         ),

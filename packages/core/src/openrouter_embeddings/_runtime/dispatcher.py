@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from openrouter_embeddings._flows import NotSent, NotSentReason, Waker
 from openrouter_embeddings._fork import ForkAware
@@ -38,6 +38,14 @@ class _Entry:
     waker: Waker | None = None
     wakes_at: float = 0.0
     outcome: Permit | NotSent | None = None
+
+
+class Released(NamedTuple):
+    """What a request's answer means for its next attempt. See `Sent`."""
+
+    waits_alone: bool
+    may_replay: bool
+    refused_for: float
 
 
 class Dispatcher(ForkAware):
@@ -122,12 +130,8 @@ class Dispatcher(ForkAware):
             if not settled:
                 self._leave(queue, entry)
 
-    def release(self, permit: Permit, feedback: Feedback | None) -> tuple[bool, bool]:
-        """Take a permit back, with what the answer told, or None if none came.
-
-        Returns:
-            Whether the refused request alone has to wait; and whether another attempt would not feed an outage.
-        """
+    def release(self, permit: Permit, feedback: Feedback | None) -> Released:
+        """Take a permit back, with what the answer told, or None if none came."""
         now, jitter = self._clock(), self.jitter()
         with self._lock:
             was_open = self.limiter.breaker.open_until
@@ -136,14 +140,20 @@ class Dispatcher(ForkAware):
                 self.limiter.cancel(permit)
             else:
                 waits_alone = self.limiter.release(permit, feedback, now=now, jitter=jitter)
-            may_replay = self.limiter.retry_quota.allows(now)
-            to_wake = self._serve(now)
-            if feedback is not None and feedback.ends_calls:
-                to_wake += self._end_all(feedback)
-            elif self.limiter.breaker.open_until != was_open:  # each may have to give up
+            since = self.limiter.breaker.refusing_since
+            released = Released(
+                waits_alone=waits_alone,
+                may_replay=self.limiter.retry_quota.allows(now),
+                refused_for=0.0 if since is None else now - since,
+            )
+            # Those that wait are ended first: none of them may take this permit and meet the same.
+            ends_calls = feedback is not None and feedback.ends_calls
+            to_wake = self._end_all(feedback.cause) if feedback is not None and ends_calls else []
+            to_wake += self._serve(now)
+            if self.limiter.breaker.open_until != was_open:  # each may have to give up
                 to_wake += [*self._urgent, *self._bulk]
         _wake(to_wake)
-        return waits_alone, may_replay
+        return released
 
     def _enter(self, queue: deque[_Entry], entry: _Entry) -> None:
         with self._lock:
@@ -235,13 +245,13 @@ class Dispatcher(ForkAware):
             return self._urgent
         return self._bulk or self._urgent or None
 
-    def _end_all(self, feedback: Feedback) -> list[_Entry]:
+    def _end_all(self, cause: object) -> list[_Entry]:
         """Give up every request that waits: each would meet the same answer."""
         ended = [*self._urgent, *self._bulk]
         self._urgent.clear()
         self._bulk.clear()
         for entry in ended:
-            entry.outcome = NotSent(NotSentReason.ENDED_BY_OTHERS, cause=feedback.cause)
+            entry.outcome = NotSent(NotSentReason.ENDED_BY_OTHERS, cause=cause)
         return ended
 
 

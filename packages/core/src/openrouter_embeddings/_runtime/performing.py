@@ -145,8 +145,8 @@ def _send(
         return permit
     feedback: Feedback | None = None
     try:
-        if scope.is_out_of_time:
-            return NotSent(NotSentReason.OUT_OF_TIME)
+        if scope.cancelled or scope.is_out_of_time:
+            return NotSent(NotSentReason.CALL_STOPPED if scope.cancelled else NotSentReason.OUT_OF_TIME)
         another = effect.start_beside() if effect.start_beside is not None else None
         if another is not None:
             yield StartBeside(another)
@@ -157,9 +157,11 @@ def _send(
         scope.will_move_within(seconds + MARGIN)
         answer = yield Exchange(runtime.url, body, effect.max_bytes, seconds)
         verdict, feedback = effect.read(answer, seconds)
+        if feedback.ends_calls:
+            scope.cancel()  # before the permit is free: no other worker of the call may take it
     finally:
-        waits_alone, may_replay = runtime.dispatcher.release(permit, feedback)
-    return Sent(verdict, waited, waits_alone, may_replay, runtime.dispatcher.jitter())
+        released = runtime.dispatcher.release(permit, feedback)
+    return Sent(verdict, waited, *released, jitter=runtime.dispatcher.jitter())
 
 
 def _waits(waiting: Generator[tuple[W, float], None, T]) -> Steps[W, T]:

@@ -6,9 +6,8 @@ import asyncio
 import logging
 import time
 import weakref
-from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
 
 import httpcore
 import httpx
@@ -21,97 +20,17 @@ from .body import Body
 from .deadline import with_deadline
 from .failures import failure_of
 from .leftover import has_trailing_bytes
-from .pools import async_pool, sync_pool
-from .proxies import Route, route_to
+from .pools import LoopPool, LoopPools, ThreadsPool, async_pool, sync_pool
+from .proxies import Route
+from .targets import Headers, Target
 from .user_clients import aexchange_with, exchange_with
 
-Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 _log = logging.getLogger("openrouter_embeddings")
 """At DEBUG, one line per exchange: status, size and the gateway's id of it; never a text, never a header of ours."""
-_CONNECT_SECONDS = 10.0
 _HEAD = 4096
 """Where the `error` of a 200 stands, if it holds one."""
 _parent_pools: list[object] = []
 """A parent's pools, kept unclosed in a forked child: their locks may be held by threads that are not here."""
-
-
-@dataclass(slots=True, eq=False)
-class _Target:
-    """One address, and the way there."""
-
-    url: httpcore.URL
-    host: bytes
-    route: Route
-    tls: bool
-
-    @classmethod
-    def of(cls, url: str) -> _Target:
-        parsed = httpx.URL(url)
-        return cls(httpcore.URL(url), parsed.netloc, route_to(url), parsed.scheme == "https")
-
-    def request(self, body: bytes | None, headers: Headers, seconds: float) -> httpcore.Request:
-        """Return a request to post a body, or to get a page where there is none."""
-        raw = [(b"host", self.host), *headers]
-        waits = {"connect": min(_CONNECT_SECONDS, seconds), "read": seconds, "write": seconds, "pool": seconds}
-        if body is None:
-            return httpcore.Request(b"GET", self.url, headers=raw, extensions={"timeout": waits})
-        raw.append((b"content-length", b"%d" % len(body)))
-        return httpcore.Request(b"POST", self.url, headers=raw, content=body, extensions={"timeout": waits})
-
-
-@dataclass(slots=True, eq=False)
-class _LoopPools:
-    """The pools of one event loop, and what closes them with it. It must be held: a forgotten generator is finished."""
-
-    closer: AsyncGenerator[None]
-    pools: dict[tuple[Route, bool], _CountedPool] = field(default_factory=dict)
-
-
-class _SharedPool:
-    """A pool of threads' connections. Closed while exchanges use it, it closes with the last of them."""
-
-    def __init__(self, pool: httpcore.ConnectionPool) -> None:
-        self.pool = pool
-        self._lock = Lock()
-        self._active = 0
-        self._closed = False
-
-    def __enter__(self) -> httpcore.ConnectionPool:
-        with self._lock:
-            self._active += 1
-        return self.pool
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._active -= 1
-            last = self._closed and not self._active
-        if last:
-            self.pool.close()
-
-    def close(self) -> None:
-        """Close it, now or as soon as nobody uses it."""
-        with self._lock:
-            self._closed = True
-            unused = not self._active
-        if unused:
-            self.pool.close()
-
-
-@dataclass(slots=True, eq=False)
-class _CountedPool:
-    """An asyncio pool, and how many exchanges use it."""
-
-    pool: httpcore.AsyncConnectionPool
-    active: int = 0
-
-    def has_stranded_connection(self) -> bool:
-        """Return whether a connection is busy for no exchange of ours.
-
-        httpcore shields its clean-up from anyio's cancellations, not from asyncio's own. A task that is cancelled in the
-        one turn of the loop in which a connection is opened or handed back leaves it there, open and never used again.
-        """
-        busy = [one for one in self.pool.connections if not one.is_idle() and not one.is_closed()]
-        return len(busy) > self.active
 
 
 class HttpTransport:
@@ -139,9 +58,9 @@ class HttpTransport:
         self._connections = connections
         self._given, self._given_async = http_client, async_http_client
         self._lock = Lock()
-        self._targets: dict[str, _Target] = {}
-        self._pools: dict[tuple[Route, bool], _SharedPool] = {}
-        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopPools] = weakref.WeakKeyDictionary()
+        self._targets: dict[str, Target] = {}
+        self._pools: dict[tuple[Route, bool], ThreadsPool] = {}
+        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopPools] = weakref.WeakKeyDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 
     def drop_connections(self) -> None:
@@ -218,41 +137,41 @@ class HttpTransport:
         if own is not None:
             await own.closer.aclose()
 
-    def _target(self, url: str) -> _Target:
+    def _target(self, url: str) -> Target:
         target = self._targets.get(url)
         if target is None:
-            target = self._targets[url] = _Target.of(url)
+            target = self._targets[url] = Target.of(url)
         return target
 
-    def _pool(self, target: _Target) -> _SharedPool:
+    def _pool(self, target: Target) -> ThreadsPool:
         key = (target.route, target.tls)
         with self._lock:
             pool = self._pools.get(key)
             if pool is None:
-                pool = _SharedPool(sync_pool(target.route, tls=target.tls, connections=self._connections))
+                pool = ThreadsPool(sync_pool(target.route, tls=target.tls, connections=self._connections))
                 self._pools[key] = pool
                 # A client that nobody closes leaves no open socket behind.
                 weakref.finalize(self, _close_in_same_process, pool)
             return pool
 
-    async def _loop_pools(self) -> _LoopPools:
+    async def _loop_pools(self) -> LoopPools:
         loop = asyncio.get_running_loop()
         own = self._by_loop.get(loop)
         if own is None:
             for closed in [other for other in list(self._by_loop) if other.is_closed()]:
                 self._by_loop.pop(closed, None)  # its connections would hold it alive
-            own = self._by_loop[loop] = _LoopPools(self._closed_with_loop())
+            own = self._by_loop[loop] = LoopPools(self._closed_with_loop())
             await anext(own.closer)
         return own
 
-    def _counted(self, pools: _LoopPools, target: _Target) -> _CountedPool:
+    def _counted(self, pools: LoopPools, target: Target) -> LoopPool:
         key = (target.route, target.tls)
         if key not in pools.pools:
             pool = async_pool(target.route, tls=target.tls, connections=self._connections)
-            pools.pools[key] = _CountedPool(pool)
+            pools.pools[key] = LoopPool(pool)
         return pools.pools[key]
 
-    def _retire_if_stranded(self, pools: _LoopPools, target: _Target, counted: _CountedPool) -> None:
+    def _retire_if_stranded(self, pools: LoopPools, target: Target, counted: LoopPool) -> None:
         """Use a new pool from now on, where a cancellation has left a connection of this one behind."""
         key = (target.route, target.tls)
         if pools.pools.get(key) is not counted or not counted.has_stranded_connection():

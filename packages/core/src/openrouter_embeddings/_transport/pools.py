@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import certifi
 import httpcore
 
+from openrouter_embeddings._fork import Lock
 from openrouter_embeddings.errors import ConfigurationError
 
 from .deadline import DeadlineBackend
@@ -77,3 +80,58 @@ def _tls_context(*named: str | None) -> ssl.SSLContext:
             f"The certificates that {names[0]} names cannot be read ({type(unusable).__name__})."
             " Correct it, or unset it to trust the usual authorities."
         ) from None
+
+
+@dataclass(slots=True, eq=False)
+class LoopPools:
+    """The pools of one event loop, and what closes them with it. It must be held: a forgotten generator is finished."""
+
+    closer: AsyncGenerator[None]
+    pools: dict[tuple[Route, bool], LoopPool] = field(default_factory=dict)
+
+
+class ThreadsPool:
+    """A pool of threads' connections. Closed while exchanges use it, it closes with the last of them."""
+
+    def __init__(self, pool: httpcore.ConnectionPool) -> None:
+        self.pool = pool
+        self._lock = Lock()
+        self._active = 0
+        self._closed = False
+
+    def __enter__(self) -> httpcore.ConnectionPool:
+        with self._lock:
+            self._active += 1
+        return self.pool
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._active -= 1
+            last = self._closed and not self._active
+        if last:
+            self.pool.close()
+
+    def close(self) -> None:
+        """Close it, now or as soon as nobody uses it."""
+        with self._lock:
+            self._closed = True
+            unused = not self._active
+        if unused:
+            self.pool.close()
+
+
+@dataclass(slots=True, eq=False)
+class LoopPool:
+    """An asyncio pool, and how many exchanges use it."""
+
+    pool: httpcore.AsyncConnectionPool
+    active: int = 0
+
+    def has_stranded_connection(self) -> bool:
+        """Return whether a connection is busy for no exchange of ours.
+
+        httpcore shields its clean-up from anyio's cancellations, not from asyncio's own. A task that is cancelled in the
+        one turn of the loop in which a connection is opened or handed back leaves it there, open and never used again.
+        """
+        busy = [one for one in self.pool.connections if not one.is_idle() and not one.is_closed()]
+        return len(busy) > self.active

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from typing import NoReturn
 
 import httpx
@@ -15,15 +14,14 @@ from openrouter_embeddings.errors import ConfigurationError
 from .body import Body
 from .failures import failure_of
 from .leftover import has_trailing_bytes
-
-_CONNECT_SECONDS = 10.0
+from .targets import CONNECT_SECONDS, Headers
 
 
 def exchange_with(
     client: httpx.Client,
     url: str,
     body: bytes | None,
-    headers: Sequence[tuple[bytes, bytes]],
+    headers: Headers,
     *,
     max_bytes: int,
     seconds: float,
@@ -59,7 +57,7 @@ async def aexchange_with(
     client: httpx.AsyncClient,
     url: str,
     body: bytes | None,
-    headers: Sequence[tuple[bytes, bytes]],
+    headers: Headers,
     *,
     max_bytes: int,
     seconds: float,
@@ -89,13 +87,13 @@ def _request(
     client: httpx.Client | httpx.AsyncClient,
     url: str,
     body: bytes | None,
-    headers: Sequence[tuple[bytes, bytes]],
+    headers: Headers,
     seconds: float,
 ) -> httpx.Request:
     """Return the request, with what the client adds to each: headers, parameters, cookies."""
     if client.is_closed:
         raise ConfigurationError("The http_client is closed. Keep it open for as long as the client is used.")
-    timeout = httpx.Timeout(seconds, connect=min(_CONNECT_SECONDS, seconds))
+    timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
     method = "GET" if body is None else "POST"
     return client.build_request(method, url, content=body, headers=list(headers), timeout=timeout)
 

@@ -15,7 +15,7 @@ from openrouter_embeddings._flows import (
     Flow,
     LearnedLimits,
     drain_queue,
-    prepare,
+    prepare_call,
 )
 from openrouter_embeddings.errors import (
     AuthenticationError,
@@ -72,13 +72,12 @@ class CheckSession:
         self._calls: list[EmbedCall] = []
 
     def initial_limits(self, options: Options) -> LearnedLimits:
-        """Return what is known of a provider that was never asked before: of its width, nothing."""
-        known = LearnedLimits.initial(options, self.profile)
-        return LearnedLimits(encoding=known.encoding, initial=known.limits())
+        """Return what is known of a provider that was never asked before."""
+        return LearnedLimits.initial(options, self.profile)
 
     def call(self, options: Options, inputs: Sequence[Input], learned: LearnedLimits) -> EmbedCall:
         """Return a call that embeds documents, and count what it will spend."""
-        call = prepare(
+        call = prepare_call(
             options, learned, inputs, "document", address=self.gateway.base_url, urgent=False, count=self._count
         )
         self._calls.append(call)

@@ -1,5 +1,6 @@
 """What a user holds: `Client` and `AsyncClient`, their calls, streams and shared queries."""
 
-from .clients import AsyncClient, Client, _rebuilt
+from .base import _rebuilt
+from .clients import AsyncClient, Client
 
 __all__ = ["AsyncClient", "Client", "_rebuilt"]

@@ -3,95 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import Any, Self
 
 from openrouter_embeddings.checks import ConsistencyCheck, ModelCheck
-from openrouter_embeddings.errors import ConfigurationError, Partial
-from openrouter_embeddings.gateways import Gateway, ModelInfo
+from openrouter_embeddings.errors import Partial
+from openrouter_embeddings.gateways import ModelInfo
 from openrouter_embeddings.inputs import Input, InputType, Progress
-from openrouter_embeddings.option_types import ClientOptions
-from openrouter_embeddings.options import Options
 from openrouter_embeddings.results import EmbeddingResult
 from openrouter_embeddings.stream import StreamBatch, StreamProgress
-from openrouter_embeddings.usage import Usage
-from openrouter_embeddings.words import check_known
 
-from .state import ClientState
-
-if TYPE_CHECKING:
-    from openrouter_embeddings._flows import LearnedLimits
+from .base import BaseClient, client_sharing
 
 # What a call needs (httpx, numpy, asyncio, pydantic) loads with the first call: each method imports it.
-_AnyClient = TypeVar("_AnyClient", bound="_Client")
 
 
-class _Client:
-    """What has no colour."""
-
-    def __init__(self, model: str, **options: Unpack[ClientOptions]) -> None:
-        check_known(list(options))
-        self._state = ClientState(Options(model=model, **options))
-
-    @property
-    def model(self) -> str:
-        """The model's id, as given."""
-        return self._state.options.model
-
-    @property
-    def gateway(self) -> Gateway:
-        """The gateway, at the address that is used."""
-        return self._state.gateway()
-
-    @property
-    def dimensions(self) -> int | None:
-        """The width of the embeddings: as asked for, else as answered so far, else by the profile, else None."""
-        return self._state.dimensions
-
-    @property
-    def options(self) -> Options:
-        """The checked options."""
-        return self._state.options
-
-    @property
-    def learned(self) -> LearnedLimits:
-        """What was found out about the model so far."""
-        return self._state.learned
-
-    @property
-    def usage(self) -> Usage:
-        """What this client, and each that shares with it, has spent since it was made."""
-        return self._state.usage
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(model={self.model!r}, gateway={self._state.options.service.name!r})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Carry the configuration: no socket, no lock, no totals. A key from the environment stays there."""
-        options = self._state.options
-        if options.http_client is not None or options.async_http_client is not None:
-            raise ConfigurationError("A client with a custom http_client cannot be pickled. Create it in each process.")
-        return (_rebuilt, (type(self), options.given()))
-
-    def __copy__(self) -> Self:
-        return _client_sharing(type(self), self._state)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Return a client of the same configuration with limits, totals and connections of its own."""
-        return _client_sharing(type(self), ClientState(self._state.options))
-
-
-def _client_sharing(kind: type[_AnyClient], state: ClientState) -> _AnyClient:
-    """Return a client that uses what another has built."""
-    client = kind.__new__(kind)
-    client._state = state
-    return client
-
-
-def _rebuilt(kind: type[_Client], options: dict[str, Any]) -> _Client:
-    return kind(**options)
-
-
-class Client(_Client):
+class Client(BaseClient):
     """Embeds texts through OpenRouter, or a gateway that speaks its dialect.
 
     One client may be used by any number of threads at once, inside a running event loop, and after a fork.
@@ -186,7 +112,7 @@ class Client(_Client):
 
     def as_async(self) -> AsyncClient:
         """Return an `AsyncClient` that shares this one's limits, totals and what it has learnt."""
-        return _client_sharing(AsyncClient, self._state)
+        return client_sharing(AsyncClient, self._state)
 
     def check_model(self) -> ModelCheck:
         """Try the model with a handful of tiny live requests, and compare what it does with its profile.
@@ -242,7 +168,7 @@ class Client(_Client):
         self.close()
 
 
-class AsyncClient(_Client):
+class AsyncClient(BaseClient):
     """The same, for asyncio: any number of tasks, on any number of loops, one after another or side by side.
 
     Args:
@@ -294,7 +220,7 @@ class AsyncClient(_Client):
 
     def as_sync(self) -> Client:
         """Return a `Client` that shares this one's limits, totals and what it has learnt."""
-        return _client_sharing(Client, self._state)
+        return client_sharing(Client, self._state)
 
     async def check_model(self) -> ModelCheck:
         """Try the model, and compare what it does with its profile. See `Client.check_model`."""

@@ -101,9 +101,9 @@ class ClientState:
         urgent: bool | None = None,
     ) -> EmbedCall:
         """Return a call that embeds these inputs. Only if there is something to send must there be a key."""
-        from openrouter_embeddings._flows import prepare
+        from openrouter_embeddings._flows import prepare_call
 
-        call = prepare(
+        call = prepare_call(
             self.options,
             self.learned,
             inputs,

@@ -7,7 +7,7 @@ import contextvars
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from openrouter_embeddings._flows import check_input_type, embed_each, estimated_tokens, marking
@@ -43,6 +43,8 @@ class StreamWindow(Generic[Handle]):
         self.state = state
         self.pending: deque[tuple[Slice, Handle]] = deque()
         self.cancelled = False
+        self.broken: Exception | None = None
+        """What reading the inputs has raised."""
         self._scopes: set[CancelScope] = set()
         self._input_type = input_type
         self._on_progress = on_progress
@@ -96,26 +98,31 @@ class StreamWindow(Generic[Handle]):
             self._on_progress(StreamProgress(done=self._done, failed=self._failed, seconds=seconds, usage=self._usage))
         return batch
 
-    def scope_for(self, part: Slice) -> CancelScope | None:
-        """Return the scope of a slice that is to be sent now, or None: there is nothing to send."""
-        if part.call is None or self.cancelled:
-            return None
-        settings = part.call.settings
-        scope = CancelScope(self.state.runtime().clock, settings.call_timeout, part.call.share)
-        self._scopes.add(scope)
-        return scope
+    def raise_if_broken(self) -> None:
+        """Raise what ended the reading of the inputs, once everything before it was handed out."""
+        if self.broken is not None:
+            raise self.broken
 
-    def ended(self, part: Slice, scope: CancelScope | None, error: BaseException | None) -> None:
-        """Count what a slice has spent, and remember what ends the stream."""
-        if scope is not None:
-            self._scopes.discard(scope)
-        if part.call is not None:
-            with self._lock:
-                self._usage += part.call.outcome.usage
-        if error is not None:
+    @contextmanager
+    def running(self, part: Slice) -> Iterator[CancelScope | None]:
+        """Yield the scope of a slice that is to be sent now, or None; count what it spends, note what ends the stream."""
+        scope: CancelScope | None = None
+        if part.call is not None and not self.cancelled:
+            scope = CancelScope(self.state.runtime().clock, part.call.settings.call_timeout, part.call.share)
+            self._scopes.add(scope)
+        try:
+            yield scope
+        except BaseException as error:
             if isinstance(error, EmbeddingError) and self._fatal is None:
                 self._fatal = error
             self.cancel()
+            raise
+        finally:
+            if scope is not None:
+                self._scopes.discard(scope)
+            if part.call is not None:
+                with self._lock:
+                    self._usage += part.call.outcome.usage
 
     def cancel(self) -> None:
         """Send nothing more. What is in flight lands."""
@@ -136,46 +143,35 @@ def _stream(window: StreamWindow[Future[None]], inputs: Iterable[Any]) -> Iterat
     pool = ThreadPoolExecutor(state.options.max_concurrency, thread_name_prefix="openrouter-embeddings")
 
     def run(part: Slice) -> None:
-        error: BaseException | None = None
-        scope = window.scope_for(part)
-        try:
+        with window.running(part) as scope:
             if scope is not None and part.call is not None:
                 drive(embed_each(part.call), state.runtime(), scope)
-        except BaseException as failed:
-            error = failed
-            raise
-        finally:
-            window.ended(part, scope, error)
 
-    def submit(pairs: list[tuple[Any, Any]]) -> None:
-        part = window.slice(pairs)
-        window.submit(part, pool.submit(contextvars.copy_context().run, run, part))
-
-    broken: Exception | None = None
-    source = iter(lines_or_items(inputs))
     try:
-        while True:
-            try:
-                given = next(source)
-            except StopIteration:
-                break
-            except Exception as error:  # noqa: BLE001  the user's: what was read before it is handed out first
-                broken = error
-                break
-            if (full := slicer.add(given)) is not None:
-                submit(full)
-                while window.is_ready():
-                    yield window.take(window.pending[0][1].exception())
-        if held := slicer.flush():
-            submit(held)
+        for pairs in _slices(window, slicer, inputs):
+            part = window.slice(pairs)
+            window.submit(part, pool.submit(contextvars.copy_context().run, run, part))
+            while window.is_ready():
+                yield window.take(window.pending[0][1].exception())
         while window.pending:
             yield window.take(window.pending[0][1].exception())
-        if broken is not None:
-            raise broken
+        window.raise_if_broken()
     finally:
         window.cancel()
         # Nothing more is sent. What is in flight lands in the cache: `close` and the interpreter's end wait for it.
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _slices(window: StreamWindow[Any], slicer: Slicer, inputs: Iterable[Any]) -> Iterator[list[tuple[Any, Any]]]:
+    """Yield the inputs in slices, up to the end or to where reading them fails."""
+    try:
+        for given in lines_or_items(inputs):
+            if (full := slicer.add(given)) is not None:
+                yield full
+    except Exception as error:  # noqa: BLE001  what was read before is handed out first
+        window.broken = error
+    if held := slicer.flush():
+        yield held
 
 
 def astream(
@@ -194,48 +190,25 @@ async def _astream(
     state, slicer = window.state, window.begin()
 
     async def run(part: Slice) -> None:
-        error: BaseException | None = None
-        scope = window.scope_for(part)
-        try:
+        with window.running(part) as scope:
             if scope is not None and part.call is not None:
                 await adrive(embed_each(part.call), state.runtime(), scope)
-        except BaseException as failed:
-            error = failed
-            raise
-        finally:
-            window.ended(part, scope, error)
 
     async def take() -> StreamBatch:
         task = window.pending[0][1]
         await asyncio.wait([task])
         return window.take(None if task.cancelled() else task.exception())
 
-    def submit(pairs: list[tuple[Any, Any]]) -> None:
-        part = window.slice(pairs)
-        window.submit(part, asyncio.create_task(run(part)))
-
-    broken: Exception | None = None
-    source = _items(inputs)
     try:
-        while True:
-            try:
-                given = await anext(source)
-            except StopAsyncIteration:
-                break
-            except Exception as error:  # noqa: BLE001
-                broken = error
-                break
-            if (full := slicer.add(given)) is not None:
-                submit(full)
-                await asyncio.sleep(0)
-                while window.is_ready():
-                    yield await take()
-        if held := slicer.flush():
-            submit(held)
+        async for pairs in _aslices(window, slicer, inputs):
+            part = window.slice(pairs)
+            window.submit(part, asyncio.create_task(run(part)))
+            await asyncio.sleep(0)
+            while window.is_ready():
+                yield await take()
         while window.pending:
             yield await take()
-        if broken is not None:
-            raise broken
+        window.raise_if_broken()
     except asyncio.CancelledError:
         for _, task in window.pending:
             task.cancel()
@@ -247,13 +220,22 @@ async def _astream(
         )  # what is in flight may land
 
 
-async def _items(inputs: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
-    if isinstance(inputs, AsyncIterable):
+async def _aslices(
+    window: StreamWindow[Any], slicer: Slicer, inputs: Iterable[Any] | AsyncIterable[Any]
+) -> AsyncIterator[list[tuple[Any, Any]]]:
+    """Yield the inputs in slices. See `_slices`."""
+    if not isinstance(inputs, AsyncIterable):
+        for pairs in _slices(window, slicer, inputs):
+            yield pairs
+        return
+    try:
         async for given in inputs:
-            yield given
-    else:
-        for given in lines_or_items(inputs):
-            yield given
+            if (full := slicer.add(given)) is not None:
+                yield full
+    except Exception as error:  # noqa: BLE001
+        window.broken = error
+    if held := slicer.flush():
+        yield held
 
 
 def close_streams(state: ClientState) -> None:

@@ -60,6 +60,8 @@ class OpenRouterEmbedding(BaseEmbedding):
     # What changes the numbers, or is needed to ask for the same ones again.
     gateway: str | Gateway | None = None
     base_url: str | None = None
+    allow_plain_http: bool | None = None
+    profile: str | None = None
     dimensions: int | None = None
     provider: Mapping[str, Any] | None = None
     query_input_type: str | None = None
@@ -78,10 +80,12 @@ class OpenRouterEmbedding(BaseEmbedding):
     session_id: str | None = _unsaved()
     trace: Mapping[str, Any] | None = _unsaved()
     encoding_format: str | None = _unsaved()
+    compression: str | None = _unsaved()
     batch_size: int | None = _unsaved()
     batch_tokens: int | None = _unsaved()
     max_concurrency: int | None = _unsaved()
     timeout: float | None = _unsaved()
+    call_timeout: float | None = _unsaved()
     max_retries: int | None = _unsaved()
     max_replays: int | None = _unsaved()
     retry_timeout: float | None = _unsaved()

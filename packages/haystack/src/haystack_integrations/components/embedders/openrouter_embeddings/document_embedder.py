@@ -52,6 +52,8 @@ class OpenRouterDocumentEmbedder(Embedder):
         api_key: Secret = API_KEY,
         api_base_url: str | None = None,
         gateway: str | None = None,
+        allow_plain_http: bool | None = None,
+        profile: str | None = None,
         dimensions: int | None = None,
         prefix: str = "",
         suffix: str = "",
@@ -69,11 +71,13 @@ class OpenRouterDocumentEmbedder(Embedder):
         query_prefix: str | None = None,
         document_prefix: str | None = None,
         encoding_format: Literal["auto", "base64", "float"] | None = None,
+        compression: Literal["auto", "gzip", "none"] | None = None,
         normalize: bool | None = None,
         batch_size: int | None = None,
         batch_tokens: int | None = None,
         max_concurrency: int | None = None,
         timeout: float | None = None,
+        call_timeout: float | None = None,
         max_retries: int | None = None,
         max_replays: int | None = None,
         retry_timeout: float | None = None,
@@ -98,6 +102,8 @@ class OpenRouterDocumentEmbedder(Embedder):
         :param api_key: The API key. By default from the gateway's own variable, `OPENROUTER_API_KEY` for OpenRouter.
         :param api_base_url: The address of the API. By default `OPENROUTER_API_BASE` if set, else the gateway's.
         :param gateway: `"openrouter"` or `"infron"`.
+        :param allow_plain_http: Whether texts and the key may travel unencrypted to another machine.
+        :param profile: The model whose facts hold, where `model` is an alias that hides it.
         :param dimensions: The number of dimensions of the embeddings, where the model can choose.
         :param prefix: A string to add at the beginning of each text, after what the model itself wants there.
         :param suffix: A string to add at the end of each text.
@@ -117,11 +123,13 @@ class OpenRouterDocumentEmbedder(Embedder):
         :param query_prefix: What stands before a query. By default the prefix that the model was trained with.
         :param document_prefix: The same for documents.
         :param encoding_format: How embeddings travel: `"auto"`, `"base64"` or `"float"`.
+        :param compression: How answers may be compressed: `"auto"`, `"gzip"` or `"none"`.
         :param normalize: Whether embeddings are brought to unit length. By default where the model needs it.
         :param batch_size: Most inputs per request. By default the model's limit, then what is learnt.
         :param batch_tokens: Most estimated tokens per request. By default the model's limit.
         :param max_concurrency: Most requests in flight, over all threads and event loops that use this embedder.
         :param timeout: Seconds that one request may take.
+        :param call_timeout: Seconds that one run may take in all; 30 by default for a single query.
         :param max_retries: Most retries of one request.
         :param max_replays: How often a request that may have been billed is sent again.
         :param retry_timeout: Seconds that one batch may spend waiting for retries.

@@ -21,12 +21,12 @@ import pytest
 from openrouter_embeddings import errors
 from openrouter_embeddings._flows.batches import Batch
 from openrouter_embeddings._flows.delivery import _read
-from openrouter_embeddings._flows.learned import first_lessons
+from openrouter_embeddings._flows.learned import LearnedLimits
 from openrouter_embeddings._flows.prepare import prepare
-from openrouter_embeddings._limits.signals import Pressure
-from openrouter_embeddings._protocol.answers import Landed
-from openrouter_embeddings._protocol.diagnosis import Remedy, Trouble
-from openrouter_embeddings._protocol.exchange import Broke, Failure, Reply
+from openrouter_embeddings._limits.signals import Load
+from openrouter_embeddings._protocol.answers import BatchResult
+from openrouter_embeddings._protocol.diagnosis import Diagnosis, Remedy
+from openrouter_embeddings._protocol.exchange import Response, TransportFailure, TransportFault
 from openrouter_embeddings.options import Options
 from openrouter_embeddings.profiles import profile_for
 
@@ -139,24 +139,24 @@ def replace(body: bytearray, chance: random.Random) -> bytearray:
 MUTATIONS: list[Callable[[bytearray, random.Random], bytearray]] = [flip, cut, splice, insert, replace]
 
 
-def random_answer(chance: random.Random) -> Reply:
+def random_answer(chance: random.Random) -> Response:
     body = bytearray(chance.choice(CORPUS) if chance.random() < 0.9 else json.dumps(value(chance)).encode())
     for _ in range(chance.randrange(4)):
         body = chance.choice(MUTATIONS)(body, chance)
     headers = {chance.choice(NAMES): chance.choice(WAITS) for _ in range(chance.randrange(3))}
-    return Reply(chance.choice(STATUSES), headers, bytes(body), chance.choice([0.0, 1.7e9]))
+    return Response(chance.choice(STATUSES), headers, bytes(body), chance.choice([0.0, 1.7e9]))
 
 
 @pytest.fixture(scope="module")
 def job():
     options = Options(model=MODEL, api_key="secret-key")
-    return prepare(options, first_lessons(options, profile_for(MODEL)), ["one", "two", "three"], "document")
+    return prepare(options, LearnedLimits.initial(options, profile_for(MODEL)), ["one", "two", "three"], "document")
 
 
-def look_at(job, answer: Reply | Failure, *, base64: bool) -> str:
+def look_at(job, answer: Response | TransportFailure, *, base64: bool) -> str:
     """Read an answer as the library does, and check whatever comes out. Return what sort of thing that was."""
     verdict = _read(job, Batch([0, 1, 2], 3), answer, base64=base64)
-    if isinstance(verdict, Landed):
+    if isinstance(verdict, BatchResult):
         assert answer.status == 200
         assert verdict.rows.dtype == np.float32
         assert verdict.rows.ndim == 2
@@ -166,10 +166,10 @@ def look_at(job, answer: Reply | Failure, *, base64: bool) -> str:
         assert verdict.rows.any(axis=1).all()
         assert min(verdict.usage.cost, verdict.usage.prompt_tokens, verdict.usage.total_tokens) >= 0
         return "landed"
-    assert isinstance(verdict, Trouble)
+    assert isinstance(verdict, Diagnosis)
     assert issubclass(verdict.kind, errors.EmbeddingError)
     assert isinstance(verdict.remedy, Remedy)
-    assert isinstance(verdict.pressure, Pressure)
+    assert isinstance(verdict.pressure, Load)
     assert verdict.retry_after is None or 0.0 <= verdict.retry_after < float("inf")
     error = job.error(verdict, [0], attempts=1)
     assert str(error)
@@ -199,9 +199,9 @@ def test_only_our_own_troubles_come_out(job):
 @pytest.mark.parametrize("status", sorted(set(STATUSES)))
 def test_the_corpus_and_each_way_to_cut_it(job, at, status):
     for end in range(len(CORPUS[at]) + 1):
-        look_at(job, Reply(status, {}, CORPUS[at][:end]), base64=True)
+        look_at(job, Response(status, {}, CORPUS[at][:end]), base64=True)
 
 
-@pytest.mark.parametrize("broke", Broke)
+@pytest.mark.parametrize("broke", TransportFault)
 def test_no_answer_at_all(job, broke):
-    look_at(job, Failure(broke, "SomeError"), base64=False)
+    look_at(job, TransportFailure(broke, "SomeError"), base64=False)

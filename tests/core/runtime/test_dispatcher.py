@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from openrouter_embeddings._flows.effects import NotSent, Withheld
-from openrouter_embeddings._limits.limiter import Limits
-from openrouter_embeddings._limits.signals import Pressure, Signal
+from openrouter_embeddings._flows.effects import NotSent, NotSentReason
+from openrouter_embeddings._limits.limiter import TrafficLimiter
+from openrouter_embeddings._limits.signals import Feedback, Load
 from openrouter_embeddings._runtime.dispatcher import Gate
 from openrouter_embeddings._runtime.waiting import Scope
 
-LANDED = Signal(Pressure.LANDED)
+LANDED = Feedback(Load.LANDED)
 
 
 class Bell:
@@ -43,7 +43,7 @@ class Waiting:
 @pytest.fixture
 def gate() -> Gate:
     """A gate with one place."""
-    return Gate(Limits(most=1, settled=True), clock=lambda: 0.0)
+    return Gate(TrafficLimiter(most=1, settled=True), clock=lambda: 0.0)
 
 
 def test_who_is_woken_and_finds_no_room_waits_again_and_wakes_nobody(gate):
@@ -66,7 +66,7 @@ def test_who_is_woken_and_gives_up_wakes_the_next(gate, way):
     if way == "stopped":
         first.scope.stop()
         first.go_on()
-        assert first.came_to == NotSent(Withheld.STOPPED)
+        assert first.came_to == NotSent(NotSentReason.CALL_STOPPED)
     else:
         first.entering.close()
     assert second.bell.rung
@@ -90,7 +90,7 @@ class Clock:
 def paced() -> tuple[Gate, Clock]:
     """A gate with room for many, one a second."""
     clock = Clock()
-    gate = Gate(Limits(most=8, settled=True), clock=clock)
+    gate = Gate(TrafficLimiter(most=8, settled=True), clock=clock)
     gate.limits.pace.gap = 1.0
     Waiting(gate)
     return gate, clock
@@ -131,7 +131,7 @@ def test_waiting_for_the_pace_uses_up_no_patience(paced):
 
 
 def test_who_may_not_wait_is_told_what_closed_the_gate():
-    gate = Gate(Limits(most=1, settled=True), clock=lambda: 0.0)
+    gate = Gate(TrafficLimiter(most=1, settled=True), clock=lambda: 0.0)
     gate.chance = lambda: 0.0
-    gate.leave(Waiting(gate).came_to, Signal(Pressure.UNAVAILABLE, retry_after=60.0, cause="an outage"))
-    assert Waiting(gate).came_to == NotSent(Withheld.GATE_CLOSED, retry_after=60.0, cause="an outage")
+    gate.leave(Waiting(gate).came_to, Feedback(Load.UNAVAILABLE, retry_after=60.0, cause="an outage"))
+    assert Waiting(gate).came_to == NotSent(NotSentReason.BREAKER_OPEN, retry_after=60.0, cause="an outage")

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from openrouter_embeddings._protocol.exchange import Broke, Failure
+from openrouter_embeddings._protocol.exchange import TransportFailure, TransportFault
 from openrouter_embeddings.errors import APIError, EmbeddingError
 
 from .simulator import World, all_right, numbers, refusal, right_answer
@@ -19,8 +19,8 @@ OUTAGES = {
     "503 with a time": (0.05, refusal(503, retry_after="1")),
     "529 with a long time": (0.05, refusal(529, retry_after="100")),
     "500": (0.05, refusal(500)),
-    "not connected": (0.05, Failure(Broke.NOT_CONNECTED, "ConnectError")),
-    "timed out": (60.0, Failure(Broke.TIMED_OUT)),
+    "not connected": (0.05, TransportFailure(TransportFault.REFUSED, "ConnectError")),
+    "timed out": (60.0, TransportFailure(TransportFault.TIMED_OUT)),
 }
 
 

@@ -9,33 +9,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openrouter_embeddings._limits.breaker import back_off
-from openrouter_embeddings._limits.limiter import Limits
-from openrouter_embeddings._limits.signals import Overspent, Pressure, Signal, Ticket, Wait
+from openrouter_embeddings._limits.limiter import TrafficLimiter
+from openrouter_embeddings._limits.signals import Feedback, Load, OverBudget, Permit, Wait
 
-LANDED = Signal(Pressure.LANDED)
-
-
-def refused(retry_after: float | None = None) -> Signal:
-    return Signal(Pressure.REFUSED, retry_after=retry_after)
+LANDED = Feedback(Load.LANDED)
 
 
-def settled(most: int = 16, max_cost: float | None = None) -> Limits:
-    return Limits(most=most, max_cost=max_cost, settled=True)
+def refused(retry_after: float | None = None) -> Feedback:
+    return Feedback(Load.REFUSED, retry_after=retry_after)
 
 
-def enter(limits: Limits, now: float = 0.0, tokens: int = 1) -> Ticket:
+def settled(most: int = 16, max_cost: float | None = None) -> TrafficLimiter:
+    return TrafficLimiter(most=most, max_cost=max_cost, settled=True)
+
+
+def enter(limits: TrafficLimiter, now: float = 0.0, tokens: int = 1) -> Permit:
     ticket = limits.enter(now, tokens)
-    assert isinstance(ticket, Ticket)
+    assert isinstance(ticket, Permit)
     return ticket
 
 
-def land_a_round(limits: Limits) -> None:
+def land_a_round(limits: TrafficLimiter) -> None:
     for ticket in [enter(limits) for _ in range(limits.room_for_all())]:
         limits.leave(ticket, LANDED, now=0.0, chance=0.0)
 
 
 def test_until_an_answer_landed_only_one_request_is_in_flight():
-    limits = Limits(most=16)
+    limits = TrafficLimiter(most=16)
     first = enter(limits)
     assert limits.enter(0.0, 1) == Wait()
     limits.leave(first, LANDED, now=0.0, chance=0.0)
@@ -74,7 +74,7 @@ def test_a_refusal_closes_the_gate_until_the_time_told_and_one_probe_opens_it():
     assert probe.probe
     assert limits.enter(15.0, 1) == Wait(), "one probe at a time"
     limits.leave(probe, LANDED, now=15.5, chance=0.0)
-    assert isinstance(limits.enter(15.5, 1), Ticket)
+    assert isinstance(limits.enter(15.5, 1), Permit)
     assert limits.closed_for(15.5) == 0.0
 
 
@@ -103,7 +103,7 @@ def test_after_a_refusal_the_width_grows_by_one_per_round():
 def test_a_probe_that_says_nothing_about_load_lets_the_next_one_try():
     limits = settled()
     limits.leave(enter(limits), refused(1.0), now=0.0, chance=0.0)
-    limits.leave(enter(limits, now=1.0), Signal(Pressure.NEUTRAL), now=1.0, chance=0.0)
+    limits.leave(enter(limits, now=1.0), Feedback(Load.NEUTRAL), now=1.0, chance=0.0)
     assert enter(limits, now=1.0).probe
     limits.forget_all()
     assert limits.in_flight == 0
@@ -112,7 +112,7 @@ def test_a_probe_that_says_nothing_about_load_lets_the_next_one_try():
 def test_failures_use_up_the_replays_and_successes_earn_them_back_slowly():
     limits = settled()
     for _ in range(50):
-        limits.leave(enter(limits), Signal(Pressure.FAILED), now=0.0, chance=0.0)
+        limits.leave(enter(limits), Feedback(Load.FAILED), now=0.0, chance=0.0)
     assert not limits.may_replay()
     for _ in range(11):
         limits.leave(enter(limits), LANDED, now=0.0, chance=0.0)
@@ -123,16 +123,16 @@ def test_the_purse_withholds_what_would_pass_max_cost():
     limits = settled(max_cost=1.0)
     first = enter(limits, tokens=10)
     assert limits.enter(0.0, 10) == Wait(), "until a price is known one request finds it out"
-    limits.leave(first, Signal(Pressure.LANDED, cost=0.4), now=0.0, chance=0.0)
+    limits.leave(first, Feedback(Load.LANDED, cost=0.4), now=0.0, chance=0.0)
     second = enter(limits, tokens=10)
     assert limits.enter(0.0, 10) == Wait(), "what is in flight may turn out cheaper"
-    limits.leave(second, Signal(Pressure.LANDED, cost=0.4), now=0.0, chance=0.0)
-    assert isinstance(limits.enter(0.0, 10), Overspent)
-    assert isinstance(limits.enter(0.0, 1), Ticket)
+    limits.leave(second, Feedback(Load.LANDED, cost=0.4), now=0.0, chance=0.0)
+    assert isinstance(limits.enter(0.0, 10), OverBudget)
+    assert isinstance(limits.enter(0.0, 1), Permit)
 
 
 def test_a_purse_of_zero_lets_nothing_leave():
-    assert isinstance(settled(max_cost=0.0).enter(0.0, 1), Overspent)
+    assert isinstance(settled(max_cost=0.0).enter(0.0, 1), OverBudget)
 
 
 def test_the_width_goes_back_to_what_was_let_in_beside_the_refused_one():
@@ -167,7 +167,7 @@ def test_requests_that_overtake_each_other_do_not_hide_how_many_were_let_in(firs
     assert limits.room_for_all() == 20
 
 
-def a_round(limits: Limits, now: float, let_in: int) -> int:
+def a_round(limits: TrafficLimiter, now: float, let_in: int) -> int:
     """Fill the width; what is more than let in is refused. Return how many were."""
     tickets = [enter(limits, now=now) for _ in range(limits.room_for_all())]
     for at, ticket in enumerate(tickets):
@@ -203,12 +203,12 @@ def test_a_503_closes_the_gate_and_spends_replays_whatever_it_was_told():
     limits = settled()
     for now in range(0, 102, 2):
         limits.leave(
-            enter(limits, now=float(now)), Signal(Pressure.UNAVAILABLE, retry_after=1.0), now=float(now), chance=0.0
+            enter(limits, now=float(now)), Feedback(Load.UNAVAILABLE, retry_after=1.0), now=float(now), chance=0.0
         )
     assert not limits.may_replay()
 
 
-def alone(limits: Limits, now: float, signal: Signal) -> None:
+def alone(limits: TrafficLimiter, now: float, signal: Feedback) -> None:
     limits.leave(enter(limits, now=now), signal, now=now, chance=0.0)
 
 
@@ -270,18 +270,18 @@ def test_there_is_never_more_in_flight_than_the_most(most: int, steps: list[str]
         now += 0.7
         if step == "enter":
             got = limits.enter(now, 1)
-            tickets += [got] if isinstance(got, Ticket) else []
+            tickets += [got] if isinstance(got, Permit) else []
         elif tickets and step == "drop":
             limits.give_back(tickets.pop())
         elif tickets:
-            signal = {"land": LANDED, "refuse": refused(0.1), "fail": Signal(Pressure.FAILED)}[step]
+            signal = {"land": LANDED, "refuse": refused(0.1), "fail": Feedback(Load.FAILED)}[step]
             limits.leave(tickets.pop(), signal, now=now, chance=0.5)
         assert limits.in_flight == len(tickets) <= most
         assert 1 <= limits.room_for_all() <= most
     for ticket in tickets:
         limits.give_back(ticket)
     # Whatever happened, the gate opens again.
-    assert isinstance(limits.enter(now + 1000.0, 1), Ticket)
+    assert isinstance(limits.enter(now + 1000.0, 1), Permit)
 
 
 @pytest.mark.parametrize("signal", [None, refused()])

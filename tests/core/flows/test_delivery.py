@@ -12,13 +12,13 @@ import pytest
 from openrouter_embeddings import MemoryCache, errors
 from openrouter_embeddings._flows.batches import Batch
 from openrouter_embeddings._flows.delivery import settle
-from openrouter_embeddings._flows.effects import Gather, NotSent, Remember, Send, Sent, Sleep, Withheld
+from openrouter_embeddings._flows.effects import CachePut, Gather, NotSent, NotSentReason, Send, Sent, Sleep
 from openrouter_embeddings._flows.embed import embed
-from openrouter_embeddings._flows.learned import first_lessons
+from openrouter_embeddings._flows.learned import LearnedLimits
 from openrouter_embeddings._flows.listing import list_models
 from openrouter_embeddings._flows.prepare import prepare
 from openrouter_embeddings._protocol.diagnosis import Remedy
-from openrouter_embeddings._protocol.exchange import Broke, Failure, Reply
+from openrouter_embeddings._protocol.exchange import Response, TransportFailure, TransportFault
 from openrouter_embeddings.gateways import OPENROUTER
 from openrouter_embeddings.options import Options
 from openrouter_embeddings.profiles import profile_for
@@ -28,24 +28,26 @@ MODEL = "openai/text-embedding-3-small"
 
 def job_of(texts: list[str], **options):
     checked = Options(model=MODEL, api_key="secret-key", **options)
-    job = prepare(checked, first_lessons(checked, profile_for(MODEL)), texts, "document")
+    job = prepare(checked, LearnedLimits.initial(checked, profile_for(MODEL)), texts, "document")
     return job, job.missing(), job.sizes
 
 
-def landed(body: bytes, *, width: int = 2) -> Reply:
+def landed(body: bytes, *, width: int = 2) -> Response:
     """Answer as a faultless gateway would: the first number is the input's own."""
     inputs = json.loads(body)["input"]
     rows = [np.array([float(text), *[1.0] * (width - 1)], dtype="<f4") for text in inputs]
     data = [{"index": at, "embedding": base64.b64encode(one.tobytes()).decode()} for at, one in enumerate(rows)]
     usage = {"prompt_tokens": len(inputs), "total_tokens": len(inputs), "cost": 0.001}
-    return Reply(200, {}, json.dumps({"data": data, "model": "m", "usage": usage}).encode())
+    return Response(200, {}, json.dumps({"data": data, "model": "m", "usage": usage}).encode())
 
 
-def refusal(status: int, message: str = "no", **headers: str) -> Reply:
-    return Reply(status, headers, json.dumps({"error": {"code": status, "message": message}}).encode())
+def refusal(status: int, message: str = "no", **headers: str) -> Response:
+    return Response(status, headers, json.dumps({"error": {"code": status, "message": message}}).encode())
 
 
-def answered(effect: Send, answer: Reply | Failure, *, waited: float = 0.0, may_replay: bool = True) -> Sent:
+def answered(
+    effect: Send, answer: Response | TransportFailure, *, waited: float = 0.0, may_replay: bool = True
+) -> Sent:
     verdict, _signal = effect.read(answer)
     return Sent(verdict, waited, may_replay, 0.5)
 
@@ -70,7 +72,7 @@ def play(flow, world: Callable[[Send, bytes], object]):
                 answer = True
             case Send():
                 body = effect.build()
-                answer = NotSent(Withheld.UNWANTED) if body is None else world(effect, body)
+                answer = NotSent(NotSentReason.NO_LONGER_NEEDED) if body is None else world(effect, body)
 
 
 def faultless(effect: Send, body: bytes):
@@ -114,7 +116,12 @@ def test_waiting_is_taken_off_the_patience():
 
 @pytest.mark.parametrize(
     "fault",
-    [Failure(Broke.CUT), Failure(Broke.TIMED_OUT), refusal(500), refusal(502)],
+    [
+        TransportFailure(TransportFault.CONNECTION_LOST),
+        TransportFailure(TransportFault.TIMED_OUT),
+        refusal(500),
+        refusal(502),
+    ],
     ids=["cut", "late", "500", "502"],
 )
 @pytest.mark.parametrize("max_replays", [0, 1, 3])
@@ -142,7 +149,7 @@ def test_what_the_gateway_answers_from_its_own_cache_is_counted_and_says_nothing
     flow = settle(job, Batch(todo, 1))
     effect = next(flow)
     free = json.loads(landed(effect.build()).body) | {"usage": {"prompt_tokens": 0, "total_tokens": 0}}
-    verdict, signal = effect.read(Reply(200, {"x-openrouter-cache-status": "HIT"}, json.dumps(free).encode()))
+    verdict, signal = effect.read(Response(200, {"x-openrouter-cache-status": "HIT"}, json.dumps(free).encode()))
     assert signal.cost is None
     with pytest.raises(StopIteration):
         flow.send(Sent(verdict, 0.0, True, 0.5))
@@ -164,7 +171,15 @@ def test_a_wider_answer_is_cut_and_scaled_only_where_the_user_and_the_family_all
         answer()
 
 
-@pytest.mark.parametrize("fault", [Failure(Broke.CUT), Failure(Broke.TIMED_OUT), refusal(500), refusal(502)])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        TransportFailure(TransportFault.CONNECTION_LOST),
+        TransportFailure(TransportFault.TIMED_OUT),
+        refusal(500),
+        refusal(502),
+    ],
+)
 def test_what_may_have_been_billed_is_sent_twice_at_most(fault):
     job, todo, _ = job_of(["1"])
     sent = []
@@ -184,7 +199,7 @@ def test_what_was_surely_not_billed_is_tried_until_max_retries():
 
     def world(effect, body):
         sent.append(body)
-        return answered(effect, Failure(Broke.NOT_CONNECTED, "ConnectError"))
+        return answered(effect, TransportFailure(TransportFault.REFUSED, "ConnectError"))
 
     with pytest.raises(errors.ConnectionFailedError, match=r"Could not connect \(ConnectError\)"):
         play(settle(job, Batch(todo, 1)), world)
@@ -220,8 +235,8 @@ def test_a_stopped_pause_ends_the_flow_without_an_error_of_its_own():
 @pytest.mark.parametrize(
     ("why", "kind", "said"),
     [
-        (NotSent(Withheld.GATE_CLOSED, retry_after=400.0), errors.RateLimitError, "Rate limited"),
-        (NotSent(Withheld.OVERSPENT, spent=4.98), errors.BudgetExceededError, "4.98 USD spent"),
+        (NotSent(NotSentReason.BREAKER_OPEN, retry_after=400.0), errors.RateLimitError, "Rate limited"),
+        (NotSent(NotSentReason.OVER_BUDGET, spent=4.98), errors.BudgetExceededError, "4.98 USD spent"),
     ],
 )
 def test_what_may_not_leave_is_an_error_that_says_why(why, kind, said):
@@ -252,7 +267,7 @@ def test_empty_data_for_base64_is_asked_for_as_floats():
 
     def world(effect, body):
         asked.append(json.loads(body)["encoding_format"])
-        return answered(effect, Reply(200, {}, b'{"data":[]}') if asked[-1] == "base64" else landed(body))
+        return answered(effect, Response(200, {}, b'{"data":[]}') if asked[-1] == "base64" else landed(body))
 
     play(embed(job, workers=1), world)
     assert asked == ["base64", "float"]
@@ -346,7 +361,7 @@ def test_resume_pays_only_for_the_rest():
         play(embed(job, workers=1), lambda effect, body: answered(effect, next(answers)(body)))
     checked = Options(model=MODEL, api_key="secret-key")
     texts = ["1", "2", "2", "3"]
-    lessons = first_lessons(checked, profile_for(MODEL))
+    lessons = LearnedLimits.initial(checked, profile_for(MODEL))
     job = prepare(checked, lessons, texts, "document", resume=caught.value.partial)
     sent = []
 
@@ -366,7 +381,7 @@ def test_a_gateway_that_names_no_cost_cannot_keep_max_cost():
         body = landed(body)
         raw = json.loads(body.body)
         del raw["usage"]
-        return answered(effect, Reply(200, {}, json.dumps(raw).encode()))
+        return answered(effect, Response(200, {}, json.dumps(raw).encode()))
 
     with pytest.raises(errors.BudgetExceededError, match="The answer named no cost") as caught:
         play(embed(job, workers=1), world)
@@ -413,7 +428,7 @@ def test_an_unwanted_request_is_planned_again():
     job.learned.max_inputs = 2
     assert effect.build() is None
     with pytest.raises(StopIteration) as done:
-        flow.send(NotSent(Withheld.UNWANTED))
+        flow.send(NotSent(NotSentReason.NO_LONGER_NEEDED))
     assert done.value.value.remedy is Remedy.SPLIT
 
 
@@ -423,7 +438,7 @@ def test_a_call_that_never_left_is_told_what_closed_the_gate():
     effect = next(flow)
     _, signal = effect.read(refusal(503, **{"retry-after": "900"}))
     with pytest.raises(errors.ProviderUnavailableError) as caught:
-        flow.send(NotSent(Withheld.GATE_CLOSED, retry_after=900.0, cause=signal.cause))
+        flow.send(NotSent(NotSentReason.BREAKER_OPEN, retry_after=900.0, cause=signal.cause))
     assert caught.value.retry_after == 900.0
 
 
@@ -432,14 +447,14 @@ def test_a_listing_that_answers_without_content_is_an_error_of_ours():
     flow.send(None)
     with pytest.raises(errors.ResponseError, match=r"status 204 while listing the models of openrouter"):
         while True:
-            flow.send(Reply(204, {}, b""))
+            flow.send(Response(204, {}, b""))
 
 
 def test_what_landed_is_kept_though_the_call_ends_while_it_is_written_down():
     job, todo, _ = job_of(numbers(3), cache=MemoryCache())
     flow = settle(job, Batch(todo, 3))
     request = next(flow)
-    assert isinstance(flow.send(answered(request, landed(request.build()))), Remember)
+    assert isinstance(flow.send(answered(request, landed(request.build()))), CachePut)
     flow.close()
     assert not job.missing()
     assert job.usage().prompt_tokens == 3

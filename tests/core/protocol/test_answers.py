@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openrouter_embeddings._protocol.answers import Broken, check_width, read_answer
+from openrouter_embeddings._protocol.answers import MalformedAnswer, check_width, read_answer
 from openrouter_embeddings._protocol.error_bodies import read_error
-from openrouter_embeddings._protocol.exchange import Reply, merged, request_body
+from openrouter_embeddings._protocol.exchange import Response, merged, request_body
 
 
 def vector(seed: int, width: int = 3) -> np.ndarray:
@@ -23,12 +23,12 @@ def encoded(row: np.ndarray) -> str:
     return base64.b64encode(row.astype("<f4").tobytes()).decode()
 
 
-def reply(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Reply:
+def reply(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, headers or {"content-type": "application/json"}, raw)
+    return Response(status, headers or {"content-type": "application/json"}, raw)
 
 
-def answer(rows: list[object], **more: object) -> Reply:
+def answer(rows: list[object], **more: object) -> Response:
     return reply({"data": rows, "model": "m", **more})
 
 
@@ -76,7 +76,7 @@ def test_indices_that_are_no_permutation_are_never_used(indices: list[int]):
     if sorted(indices) == list(range(6)):
         assert len(read_answer(answer(rows), 6).rows) == 6
     else:
-        with pytest.raises(Broken):
+        with pytest.raises(MalformedAnswer):
             read_answer(answer(rows), 6)
 
 
@@ -116,7 +116,7 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_answer_is_never_used(name):
     body, said = BROKEN[name]
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(MalformedAnswer) as caught:
         read_answer(reply(body), 1)
     if said is not None:
         assert caught.value.what == said
@@ -125,17 +125,17 @@ def test_a_broken_answer_is_never_used(name):
 
 def test_widths_must_agree():
     rows = [{"index": 0, "embedding": [1.0]}, {"index": 1, "embedding": [1.0, 2.0]}]
-    with pytest.raises(Broken, match="mixed embeddings of 2 widths, 1 to 2"):
+    with pytest.raises(MalformedAnswer, match="mixed embeddings of 2 widths, 1 to 2"):
         read_answer(answer(rows), 2)
-    with pytest.raises(Broken, match="8 dimensions where 4 were asked for"):
+    with pytest.raises(MalformedAnswer, match="8 dimensions where 4 were asked for"):
         check_width(8, asked=4, learned=None, model="m")
-    with pytest.raises(Broken, match="8 dimensions, earlier ones had 4"):
+    with pytest.raises(MalformedAnswer, match="8 dimensions, earlier ones had 4"):
         check_width(8, asked=None, learned=4, model="m")
     check_width(4, asked=4, learned=8, model="m")
 
 
 def test_some_with_and_some_without_an_index_is_broken():
-    with pytest.raises(Broken, match="some embeddings of the answer had an index"):
+    with pytest.raises(MalformedAnswer, match="some embeddings of the answer had an index"):
         read_answer(answer([row(0), {"embedding": [1.0, 2.0, 3.0]}]), 2)
 
 
@@ -220,7 +220,7 @@ def test_html_with_a_status_is_an_error_of_that_status():
 def test_whatever_comes_only_our_own_exception_leaves_the_reader(body: bytes, count: int):
     try:
         landed = read_answer(reply(body), count)
-    except Broken:
+    except MalformedAnswer:
         pass
     else:
         assert len(landed.rows) == count
@@ -237,12 +237,12 @@ def test_a_body_has_stable_order_no_nulls_and_merges_what_is_extra():
 
 def test_usage_with_an_integer_beyond_any_float_costs_no_embedding():
     huge = b'{"data":[{"index":0,"embedding":[1.0]}],"usage":{"prompt_tokens":%d,"cost":%d}}' % (10**400, 10**400)
-    landed = read_answer(Reply(200, {}, huge), 1)
+    landed = read_answer(Response(200, {}, huge), 1)
     assert landed.rows.tolist() == [[1.0]]
     assert (landed.usage.prompt_tokens, landed.priced) == (0, False)
 
 
 def test_base64_of_half_a_float_among_lists_is_broken():
     body = b'{"data":[{"index":0,"embedding":[1.0,2.0]},{"index":1,"embedding":"AEA="}]}'
-    with pytest.raises(Broken, match="not a whole number of float32 values"):
-        read_answer(Reply(200, {}, body), 2)
+    with pytest.raises(MalformedAnswer, match="not a whole number of float32 values"):
+        read_answer(Response(200, {}, body), 2)

@@ -289,7 +289,7 @@ def test_symlinks_folders_and_other_owners_are_refused(path, tmp_path, monkeypat
 
 @pytest.mark.parametrize("message", ["attempt to write a readonly database", "database or disk is full"])
 def test_trouble_on_put_warns_once_and_never_raises(path, message):
-    class Broken:
+    class MalformedAnswer:
         def __init__(self, connection):
             self.connection = connection
 
@@ -304,7 +304,7 @@ def test_trouble_on_put_warns_once_and_never_raises(path, message):
 
     with SqliteCache(path) as cache:
         cache.put(rows(1))
-        cache._connection = Broken(cache._connection)
+        cache._connection = MalformedAnswer(cache._connection)
         with pytest.warns(CacheWarning, match=message) as seen:  # noqa: PT031
             cache.put(rows(1, start=1))
             cache.put(rows(1, start=2))

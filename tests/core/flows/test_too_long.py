@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openrouter_embeddings import Client, InputTooLongError, InsufficientCreditsError
-from openrouter_embeddings._flows.too_long import _pieces, _told
+from openrouter_embeddings._flows.too_long import _fraction_from_message, _split_text
 
 MODEL = "openai/text-embedding-3-small"
 LONG = " ".join(f"word{one}" for one in range(6_000))
@@ -105,11 +105,11 @@ def test_no_credit_in_the_middle_of_the_pieces_ends_the_call(make, embeddings_ga
     ],
 )
 def test_the_refusal_may_name_what_fits(message, told):
-    assert _told(message) == (None if told is None else pytest.approx(told))
+    assert _fraction_from_message(message) == (None if told is None else pytest.approx(told))
 
 
 @given(st.text(alphabet="ab \n", max_size=200), st.integers(1, 50))
 def test_pieces_are_the_text(text, size):
-    pieces = _pieces(text, size)
+    pieces = _split_text(text, size)
     assert all(len(piece) <= size for piece in pieces)
     assert "".join("".join(pieces).split()) == "".join(text.split())

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openrouter_embeddings import errors
-from openrouter_embeddings._limits.signals import Pressure
-from openrouter_embeddings._protocol.diagnosis import Remedy, trouble_with_error, trouble_with_failure
+from openrouter_embeddings._limits.signals import Load
+from openrouter_embeddings._protocol.diagnosis import Remedy, diagnose_error, diagnose_failure
 from openrouter_embeddings._protocol.error_bodies import ErrorBody
-from openrouter_embeddings._protocol.exchange import Broke, Failure
-from openrouter_embeddings._protocol.retry_after import asked_wait
+from openrouter_embeddings._protocol.exchange import TransportFailure, TransportFault
+from openrouter_embeddings._protocol.retry_after import parse_retry_after
 from openrouter_embeddings.gateways import INFRON
 
 NOW = 1_800_000_000.0
@@ -44,17 +44,19 @@ NOW = 1_800_000_000.0
     ],
 )
 def test_every_dialect_of_retry_after_is_read(headers, in_body, seconds):
-    assert asked_wait(headers, in_body, now=NOW) == seconds
+    assert parse_retry_after(headers, in_body, now=NOW) == seconds
 
 
 @given(st.text(max_size=40), st.one_of(st.none(), st.text(), st.floats(), st.integers(), st.booleans()))
 def test_no_header_value_makes_a_negative_or_endless_wait(header: str, in_body):
-    wait = asked_wait({"retry-after": header, "retry-after-ms": header, "x-ratelimit-reset": header}, in_body, now=NOW)
+    wait = parse_retry_after(
+        {"retry-after": header, "retry-after-ms": header, "x-ratelimit-reset": header}, in_body, now=NOW
+    )
     assert wait is None or 0.0 <= wait < float("inf")
 
 
 def read(status: int, *, count: int = 4, base64: bool = False, hints=(), headers=None, **said):
-    return trouble_with_error(
+    return diagnose_error(
         ErrorBody(status=status, **said), headers or {}, now=NOW, count=count, base64=base64, hints=hints
     )
 
@@ -83,7 +85,7 @@ def read(status: int, *, count: int = 4, base64: bool = False, hints=(), headers
         (
             {"status": 400, "message": "encoding_format: base64", "base64": True},
             errors.InvalidRequestError,
-            Remedy.FLOAT,
+            Remedy.ASK_FOR_FLOATS,
         ),
         ({"status": 401}, errors.AuthenticationError, Remedy.NONE),
         ({"status": 402}, errors.InsufficientCreditsError, Remedy.NONE),
@@ -119,23 +121,23 @@ def test_each_error_has_a_class_and_a_remedy(said, kind, remedy):
 
 
 def test_only_what_turns_us_away_closes_the_gate():
-    assert read(429, headers={"retry-after": "3"}).pressure is Pressure.REFUSED
-    assert read(503, headers={"retry-after": "3"}).pressure is Pressure.UNAVAILABLE
+    assert read(429, headers={"retry-after": "3"}).pressure is Load.REFUSED
+    assert read(503, headers={"retry-after": "3"}).pressure is Load.UNAVAILABLE
     assert read(429, headers={"retry-after": "3"}).retry_after == 3.0
-    assert read(500).pressure is Pressure.FAILED
-    assert read(400).pressure is Pressure.NEUTRAL
+    assert read(500).pressure is Load.FAILED
+    assert read(400).pressure is Load.NEUTRAL
 
 
 @pytest.mark.parametrize(
     ("broke", "kind", "remedy"),
     [
-        (Broke.NOT_CONNECTED, errors.ConnectionFailedError, Remedy.RETRY),
-        (Broke.CUT, errors.ConnectionFailedError, Remedy.REPLAY),
-        (Broke.TIMED_OUT, errors.TimedOutError, Remedy.REPLAY),
-        (Broke.TOO_LARGE, errors.ResponseError, Remedy.NONE),
-        (Broke.GARBLED, errors.ResponseError, Remedy.REPLAY),
+        (TransportFault.REFUSED, errors.ConnectionFailedError, Remedy.RETRY),
+        (TransportFault.CONNECTION_LOST, errors.ConnectionFailedError, Remedy.REPLAY),
+        (TransportFault.TIMED_OUT, errors.TimedOutError, Remedy.REPLAY),
+        (TransportFault.TOO_LARGE, errors.ResponseError, Remedy.NONE),
+        (TransportFault.BAD_ENCODING, errors.ResponseError, Remedy.REPLAY),
     ],
 )
 def test_what_may_have_been_billed_is_replayed_at_most_once(broke, kind, remedy):
-    trouble = trouble_with_failure(Failure(broke, "ReadError"), timeout=3.0)
+    trouble = diagnose_failure(TransportFailure(broke, "ReadError"), timeout=3.0)
     assert (trouble.kind, trouble.remedy) == (kind, remedy)

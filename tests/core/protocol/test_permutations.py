@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openrouter_embeddings._protocol.answers import Broken, read_answer
-from openrouter_embeddings._protocol.exchange import Reply
+from openrouter_embeddings._protocol.answers import MalformedAnswer, read_answer
+from openrouter_embeddings._protocol.exchange import Response
 
 MOST = 8
 FLOATS = [[at + 1.0, 1.0] for at in range(MOST)]
@@ -50,12 +50,12 @@ def disturbed(draw: Any) -> tuple[list[Any], list[int], int]:
     return indices, owners, encoded
 
 
-def answer(indices: list[Any], owners: list[int], encoded: int) -> Reply:
+def answer(indices: list[Any], owners: list[int], encoded: int) -> Response:
     data = []
     for index, owner in zip(indices, owners, strict=True):
         row = {"embedding": ENCODED[owner] if encoded >> owner & 1 else FLOATS[owner]}
         data.append(row if index is MISSING else {"index": index, **row})
-    return Reply(200, {}, json.dumps({"data": data}).encode())
+    return Response(200, {}, json.dumps({"data": data}).encode())
 
 
 @settings(max_examples=10_000, deadline=None)
@@ -79,7 +79,7 @@ def test_gaps_doubles_and_odd_indices_never_give_an_input_a_wrong_row(disturbanc
     indices, owners, encoded = disturbance
     try:
         rows = read_answer(answer(indices, owners, encoded), count).rows.tolist()
-    except Broken:
+    except MalformedAnswer:
         untouched = sorted(indices, key=str) == sorted(range(count), key=str)
         assert not untouched, "a right answer was refused"
         return

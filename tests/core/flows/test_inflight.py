@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from openrouter_embeddings import AsyncClient, Client, MemoryCache, ProviderUnavailableError
-from openrouter_embeddings._flows.inflight import Flights
+from openrouter_embeddings._flows.inflight import InFlightRegistry
 from openrouter_embeddings._runtime.waiting import ThreadWaiter
 
 MODEL = "openai/text-embedding-3-small"
@@ -35,7 +35,7 @@ def rows(count: int) -> np.ndarray:
 
 
 def test_the_first_leads_and_the_others_hear_what_landed():
-    flights = Flights()
+    flights = InFlightRegistry()
     first, second = flights.begin(("query", "auto")), flights.begin(("query", "auto"))
     assert first.claim(["a", "b"]) == ["a", "b"]
     assert second.claim(["b", "c"]) == ["c"]
@@ -50,7 +50,7 @@ def test_the_first_leads_and_the_others_hear_what_landed():
 
 
 def test_what_is_given_up_is_the_followers_to_send():
-    flights = Flights()
+    flights = InFlightRegistry()
     first, second = flights.begin(("query", "auto")), flights.begin(("query", "auto"))
     first.claim(["a"])
     assert second.claim(["a"]) == []
@@ -60,12 +60,12 @@ def test_what_is_given_up_is_the_followers_to_send():
 
 
 def test_the_sides_are_told_apart():
-    flights = Flights()
+    flights = InFlightRegistry()
     assert flights.begin(("query", "auto")).claim(["a"]) == flights.begin(("document", "auto")).claim(["a"]) == ["a"]
 
 
 def test_a_flight_is_overtaken_only_by_others():
-    flights = Flights()
+    flights = InFlightRegistry()
     mine, other = flights.begin(("query", "auto")), flights.begin(("query", "auto"))
     mine.claim(["a"])
     mine.land(["a"], rows(1))

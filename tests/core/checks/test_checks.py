@@ -31,11 +31,11 @@ from openrouter_embeddings import (
 )
 from openrouter_embeddings._flows.effects import Fetch, Send, Sent, Sleep
 from openrouter_embeddings._flows.listing import list_endpoints
-from openrouter_embeddings._protocol.exchange import Broke, Failure, Reply
+from openrouter_embeddings._protocol.exchange import Response, TransportFailure, TransportFault
 from openrouter_embeddings._protocol.listings import Endpoint, narrowed, read_endpoints
-from openrouter_embeddings.checks.consistency import agreement, pinned
-from openrouter_embeddings.checks.model import model_check
-from openrouter_embeddings.checks.session import PROBES, Inquiry
+from openrouter_embeddings.checks.consistency import agreement, pinned_to
+from openrouter_embeddings.checks.model import check_model
+from openrouter_embeddings.checks.session import PROBES, CheckSession
 from openrouter_embeddings.gateways import INFRON, OPENROUTER
 from openrouter_embeddings.options import Options
 
@@ -306,10 +306,10 @@ def numbers(text: str, width: int = WIDTH) -> list[float]:
     return (row / np.linalg.norm(row)).tolist()
 
 
-def host(rows: Callable[[dict], list[list[float]]], most: int = 256, refusal: str = "no") -> Callable[[dict], Reply]:
+def host(rows: Callable[[dict], list[list[float]]], most: int = 256, refusal: str = "no") -> Callable[[dict], Response]:
     """Return a host that answers these rows, and refuses more inputs than `most`."""
 
-    def answer(body: dict) -> Reply:
+    def answer(body: dict) -> Response:
         if len(body["input"]) > most:
             return reply(400, {"error": {"code": 400, "message": refusal}})
         data = [{"index": at, "embedding": row} for at, row in enumerate(rows(body))]
@@ -318,8 +318,8 @@ def host(rows: Callable[[dict], list[list[float]]], most: int = 256, refusal: st
     return answer
 
 
-def tried(at: Callable[[dict], Reply], model: str = PLAIN) -> ModelCheck:
-    flow = model_check(Inquiry(Options(model=model, api_key=KEY), OPENROUTER))
+def tried(at: Callable[[dict], Response], model: str = PLAIN) -> ModelCheck:
+    flow = check_model(CheckSession(Options(model=model, api_key=KEY), OPENROUTER))
     effect = next(flow)
     while True:
         assert isinstance(effect, Send)
@@ -706,15 +706,15 @@ def test_what_is_no_listing_is_none(body):
     assert read_endpoints(body) is None
 
 
-def reply(status: int, body: object, **headers: str) -> Reply:
-    return Reply(status, headers, json.dumps(body).encode())
+def reply(status: int, body: object, **headers: str) -> Response:
+    return Response(status, headers, json.dumps(body).encode())
 
 
 def test_listing_is_tried_again_where_that_may_help():
     flow = list_endpoints(OPENROUTER, "openrouter/a/b c:free", timeout=60.0)
     asked = flow.send(None)
     assert asked == Fetch("https://openrouter.ai/api/v1/models/a/b%20c:free/endpoints", keyed=True)
-    assert isinstance(flow.send(Failure(Broke.TIMED_OUT)), Sleep)
+    assert isinstance(flow.send(TransportFailure(TransportFault.TIMED_OUT)), Sleep)
     assert flow.send(True) == asked
     assert flow.send(reply(503, {"error": {"code": 503, "message": "no"}}, **{"retry-after": "7"})) == Sleep(7.0)
     assert flow.send(True) == asked
@@ -730,7 +730,7 @@ def test_listing_is_tried_again_where_that_may_help():
         (reply(200, {"data": []}), ResponseError),
         (reply(200, {"error": {"code": 401, "message": "no"}}), AuthenticationError),
         (reply(404, {"error": {"code": 404, "message": "no"}}), ModelNotFoundError),
-        (Reply(204, {}, b""), ResponseError),
+        (Response(204, {}, b""), ResponseError),
         (reply(429, {}, **{"retry-after": "3600"}), EmbeddingError),
     ],
     ids=["empty", "odd", "error in 200", "404", "204", "too long to wait"],
@@ -754,7 +754,7 @@ def test_a_pin_wins_over_extra_body_and_leaves_the_rest_alone():
         provider={"zdr": True, "order": ["x"], "sort": "price"},
         extra_body={"provider": {"newer": 1, "only": ["y"]}, "other": 2},
     )
-    held = pinned(options, "z")
+    held = pinned_to(options, "z")
     assert held.provider == {"zdr": True, "sort": "price", "only": ["z"], "allow_fallbacks": False}
     assert held.extra_body == {"provider": {"newer": 1}, "other": 2}
 

@@ -149,6 +149,13 @@ def lowest(session: nox.Session, what: str) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """Run random worlds in virtual time: ``nox -s simulate -- --seeds 100000``, ``--seed N`` or ``--bugs``."""
+    install(session, "test")
+    session.run("python", "tests/simulate.py", *session.posargs)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Run the endurance tests at full size, then 50,000 calls through trouble; takes some ten minutes."""
     install(session, "test")

@@ -124,14 +124,14 @@ class BatchQueue:
             if not self._uncut:
                 return None
             members = self._uncut.popleft()
-            limits, is_a_try = self._learned.limits_of_next(len(members))
-            count, tokens = self._fitting(members, limits)
+            count, tokens = self._fitting(members, self._learned.limits_to_try())
             if count < len(members):
                 self._uncut.appendleft(members[count:])
             proven = self._learned.limits()
-            return Batch(
-                members[:count], tokens, is_a_try=is_a_try and (count > proven.inputs or tokens > proven.tokens)
-            )
+            is_a_try = count > 1 and (count > proven.inputs or tokens > proven.tokens)
+            if is_a_try:
+                self._learned.try_begins()
+            return Batch(members[:count], tokens, is_a_try=is_a_try)
 
     def put_back(self, batches: Iterable[Batch]) -> None:
         """Queue batches before everything else, in their order."""

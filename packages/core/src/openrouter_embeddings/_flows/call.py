@@ -86,6 +86,8 @@ class EmbedCall:
         self.outcome = Outcome(settings, count)
         self.queue = BatchQueue((), inputs.sizes, learned)
         self.failures: dict[int, EmbeddingError] = {}
+        self.out_of_time = False
+        """Whether the call's own time has cut a wait or an exchange short: no concern of the calls that share inputs."""
         self.empty_inputs = [index for index, item in enumerate(inputs.items) if item == ""]
         """Empty texts, where they are allowed: never sent."""
         self.worker: Callable[[], Flow[None]] | None = None

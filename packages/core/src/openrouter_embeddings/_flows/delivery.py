@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from openrouter_embeddings._limits import Feedback, Load
@@ -12,6 +13,7 @@ from openrouter_embeddings._protocol import (
     Remedy,
     Response,
     TransportFailure,
+    TransportFault,
     diagnose_answer,
     diagnose_error,
     diagnose_failure,
@@ -97,9 +99,11 @@ class BatchRequest:
         return verdict, feedback
 
     def _verdict_on(self, answer: Response | TransportFailure, seconds: float) -> BatchResult | Diagnosis:
-        if isinstance(answer, TransportFailure):
-            return diagnose_failure(answer, seconds=seconds)
         settings = self._call.settings
+        if isinstance(answer, TransportFailure):
+            cut_short = answer.fault is TransportFault.TIMED_OUT and seconds < settings.timeout
+            self._call.out_of_time = self._call.out_of_time or cut_short
+            return diagnose_failure(answer, seconds=seconds)
         self._call.learned.reached = True
         may_ask_for_floats = self._encoding == "base64" and settings.encoding == "auto"
         problem = MalformedAnswer(f"the answer had status {answer.status}")
@@ -155,7 +159,7 @@ def send_until_settled(call: EmbedCall, batch: Batch) -> Flow[Diagnosis | None]:
             if answer.reason is NotSentReason.NO_LONGER_NEEDED:
                 return NO_LONGER_FITS
             call.worker_waits_no_longer()
-            raise _not_sent_error(call, batch, answer, last, request.attempts)
+            raise not_sent_error(call, batch.members, answer, last, request.attempts)
         verdict = answer.verdict
         if isinstance(verdict, BatchResult):
             yield from _keep(call, batch, verdict)
@@ -172,7 +176,7 @@ def send_until_settled(call: EmbedCall, batch: Batch) -> Flow[Diagnosis | None]:
         if pause is None:
             raise call.error(verdict, batch.members, attempts=request.attempts)
         if pause and (interrupted := (yield from sleep(pause))) is not None:
-            raise _not_sent_error(call, batch, NotSent(interrupted), last, request.attempts)
+            raise not_sent_error(call, batch.members, NotSent(interrupted), last, request.attempts)
 
 
 def _keep(call: EmbedCall, batch: Batch, result: BatchResult) -> Flow[None]:
@@ -190,7 +194,9 @@ def _keep(call: EmbedCall, batch: Batch, result: BatchResult) -> Flow[None]:
         raise call.error(_UNPRICED, batch.members)
 
 
-def _not_sent_error(call: EmbedCall, batch: Batch, answer: NotSent, last: Diagnosis | None, attempts: int) -> Exception:
+def not_sent_error(
+    call: EmbedCall, members: Sequence[int], answer: NotSent, last: Diagnosis | None = None, attempts: int = 1
+) -> Exception:
     """Return what to raise for a request that may not leave: the last thing that went wrong, if anything did."""
     reason, settings = answer.reason, call.settings
     if reason is NotSentReason.CALL_STOPPED:
@@ -198,17 +204,18 @@ def _not_sent_error(call: EmbedCall, batch: Batch, answer: NotSent, last: Diagno
     if reason is NotSentReason.OVER_BUDGET:
         spent = f"{answer.spent:.6g} USD spent, it would pass max_cost={settings.max_cost},"
         found = _of(BudgetExceededError, f"Stopped before the next batch: {spent}", "Raise max_cost to go on.")
-        return call.error(found, batch.members, attempts=attempts)
+        return call.error(found, members, attempts=attempts)
     if last is None and isinstance(answer.cause, Diagnosis):
         last = replace(answer.cause, retry_after=answer.retry_after or answer.cause.retry_after)
     if reason is NotSentReason.OUT_OF_TIME:
+        call.out_of_time = True
         over = f"The {settings.call_timeout:g} s that the call may take (call_timeout) are over."
         busy = _of(TimedOutError, "No request could be sent in time", "Ask for less at once.")
         last = replace(last or busy, advice=f"{(last or busy).advice} {over}")
     if last is None:
         last = _of(RateLimitError, "Rate limited", "Lower max_concurrency or raise retry_timeout.")
         last = replace(last, retry_after=answer.retry_after)
-    return call.error(last, batch.members, attempts=attempts)
+    return call.error(last, members, attempts=attempts)
 
 
 def _of(kind: type[EmbeddingError], summary: str, advice: str) -> Diagnosis:

@@ -130,7 +130,10 @@ class CachePut:
 
 @dataclass(frozen=True, slots=True)
 class AwaitShared:
-    """Wait until other calls have published or abandoned what this one waits for. Answered by their outcomes."""
+    """Wait until other calls have published or abandoned what this one waits for.
+
+    Answered by their outcomes, or by why the wait ended early.
+    """
 
     share: CallShare
     seconds: float
@@ -174,9 +177,9 @@ def cache_put(items: Mapping[bytes, bytes]) -> Flow[None]:
     yield CachePut(items)
 
 
-def await_shared(share: CallShare, seconds: float) -> Flow[Mapping[int, SharedOutcome]]:
+def await_shared(share: CallShare, seconds: float) -> Flow[Mapping[int, SharedOutcome] | NotSentReason]:
     """Ask what became of what other calls have in flight."""
-    outcomes: Mapping[int, SharedOutcome] = yield AwaitShared(share, seconds)
+    outcomes: Mapping[int, SharedOutcome] | NotSentReason = yield AwaitShared(share, seconds)
     return outcomes
 
 

@@ -16,8 +16,8 @@ from openrouter_embeddings.results import EmbeddingResult
 
 from .batches import Batch, BatchQueue, SizeTest
 from .call import EmbedCall
-from .delivery import NO_LONGER_FITS, send_until_settled
-from .effects import CallStopped, Flow, await_shared, cache_get, gather
+from .delivery import NO_LONGER_FITS, not_sent_error, send_until_settled
+from .effects import CallStopped, Flow, NotSent, NotSentReason, await_shared, cache_get, gather
 from .isolate import isolate_culprits
 from .too_long import shorten, surely_too_long
 
@@ -37,6 +37,8 @@ def embed(call: EmbedCall) -> Flow[EmbeddingResult]:
         if call.share is not None:
             call.share.leave()
     cause = cause or call.first_failure()
+    if cause is None and call.unresolved():
+        cause = EmbeddingError("The call was stopped.", model=call.settings.model)
     if cause is not None:
         raise call.with_partial(cause)
     return call.result()
@@ -72,7 +74,11 @@ def embed_missing(call: EmbedCall, *, workers: int | None = None) -> Flow[Embedd
         if call.share is None or not call.share.is_waiting:
             return None
         longest = call.settings.wait_budget + call.settings.timeout
-        todo = call.adopt_shared((yield from await_shared(call.share, longest)))
+        outcomes = yield from await_shared(call.share, longest)
+        if isinstance(outcomes, NotSentReason):
+            stopped = not_sent_error(call, call.unresolved(), NotSent(outcomes))
+            return stopped if isinstance(stopped, EmbeddingError) else None
+        todo = call.adopt_shared(outcomes)
     return None
 
 
@@ -122,8 +128,8 @@ def _claim_and_deliver(call: EmbedCall, batch: Batch) -> Flow[None]:
         if batch.is_a_try:
             call.learned.try_ended()
         if call.share is not None:
-            failures = call.failures
-            call.share.abandon(batch.members, {index: failures.get(index, cause) for index in batch.members})
+            shared = None if call.out_of_time else cause
+            call.share.abandon(batch.members, {index: call.failures.get(index, shared) for index in batch.members})
 
 
 def _claim_batch(call: EmbedCall, batch: Batch) -> Flow[Batch]:

@@ -85,6 +85,11 @@ class CallShare:
         """Whether some inputs are owned by other calls, or their outcomes not yet taken."""
         return bool(self._waiting_for or self._outcomes)
 
+    @property
+    def is_waiting_for_others(self) -> bool:
+        """Whether some inputs are owned by other calls."""
+        return bool(self._waiting_for)
+
     def will_move_within(self, seconds: float) -> None:
         """Promise a sign of life. Where none is given in time, other calls take the inputs over."""
         until = self._registry.clock() + seconds

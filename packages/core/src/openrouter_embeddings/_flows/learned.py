@@ -146,28 +146,19 @@ class LearnedLimits:
         """Return what a request is known to be able to hold."""
         return self._limits
 
-    def limits_of_slice(self) -> BatchLimits:
-        """Return how much of a stream to gather for one request: twice as much where a try is due."""
-        return self._doubled() if self._try_is_due() else self._limits
+    def limits_to_try(self) -> BatchLimits:
+        """Return how much the next request may hold: twice as much as is known where a try is due."""
+        if not self._try_is_due():
+            return self._limits
+        doubled = (min(2 * known, initial) for known, initial in zip(self._limits, self._initial, strict=True))
+        return BatchLimits(*doubled)
 
-    def limits_of_next(self, waiting: int) -> tuple[BatchLimits, bool]:
-        """Return what the next batch may hold, and whether that is a try.
-
-        Args:
-            waiting: How many inputs there are for it.
-        """
-        if waiting <= self._limits.inputs or not self._try_is_due():
-            return self._limits, False
+    def try_begins(self) -> None:
+        """Note that a batch larger than what is known to be taken is about to be sent."""
         self._growth.trying = True
-        return self._doubled(), True
 
     def _try_is_due(self) -> bool:
         return self._limits != self._initial and self._growth.is_due()
-
-    def _doubled(self) -> BatchLimits:
-        return BatchLimits(
-            min(self._limits.inputs * 2, self._initial.inputs), min(self._limits.tokens * 2, self._initial.tokens)
-        )
 
     def limit_named(self, inputs: int) -> None:
         """Note that a refusal named the most inputs of a request."""

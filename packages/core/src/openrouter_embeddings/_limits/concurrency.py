@@ -98,7 +98,8 @@ class ConcurrencyLimit:
         self._limit = max(1.0, self._limit / 2) if below_known_good else float(in_flight_before)
         self._known_good = in_flight_before
         self._in_flight_at_refusal, self._refused = in_flight_now, 1
-        self._try_after = TRY_AFTER_SECONDS
+        again = bool(known) and in_flight_before == known
+        self._try_after = min(TRY_AFTER_SECONDS_MAX, self._try_after * 2) if again else TRY_AFTER_SECONDS
         self._try_at = now + wait + self._try_after
         return for_the_rate
 
@@ -119,11 +120,14 @@ class ConcurrencyLimit:
         self._limit = max(1.0, self._limit / 2)
 
     def breaker_closed(self) -> None:
-        """Raise the known-good level to what was in flight at the first refusal and was not refused."""
-        let_in, self._in_flight_at_refusal = self._in_flight_at_refusal - self._refused, 0
+        """Correct the limit by what was in flight at the first refusal and was not refused: so many were let in."""
+        in_flight, self._in_flight_at_refusal = self._in_flight_at_refusal, 0
+        let_in = in_flight - self._refused
         if let_in > self._known_good and let_in >= max(FIRST_LIMIT, self._refused):
             self._known_good = let_in
             self._limit = max(self._limit, float(min(let_in, self.maximum)))
+        elif in_flight:
+            self._limit = max(1.0, min(self._limit, float(let_in)))
 
     def _raise(self, now: float) -> None:
         if self._known_good and self._limit < self._known_good:

@@ -107,6 +107,7 @@ class TrafficLimiter:
             self._landed(permit, now)
         elif feedback.load is Load.REFUSED and self._was_a_try(permit):
             self.concurrency.try_refused(now)
+            self._epoch += 1  # what left beside the refused one proves nothing about the level
             return True
         elif feedback.load in {Load.REFUSED, Load.UNAVAILABLE}:
             self._refused(permit, feedback, now, jitter)

@@ -21,7 +21,7 @@ from openrouter_embeddings._limits import Feedback, OverBudget, Permit, TrafficL
 from .waiting import CancelScope
 
 START_SECONDS = 2.0
-HEARTBEAT = 1.0
+HEARTBEAT = 5.0
 MARGIN = 5.0
 """Seconds for what comes before and after an exchange: building its body, reading its answer."""
 BULK_SHARE = 8

@@ -194,7 +194,7 @@ def _sleep(seconds: float, scope: CancelScope, waiter: Callable[[], W]) -> Steps
 
 def _await_shared(
     effect: AwaitShared, scope: CancelScope, waiter: Callable[[], W]
-) -> Steps[W, Mapping[int, SharedOutcome]]:
+) -> Steps[W, Mapping[int, SharedOutcome] | NotSentReason]:
     """Wait until other calls have resolved what this one waits for, or stand still, or the time is over."""
     share, left = effect.share, scope.seconds_left(effect.seconds)
     waker = waiter()
@@ -209,4 +209,6 @@ def _await_shared(
                 break
     finally:
         scope.unregister(waker)
+    if scope.cancelled or (scope.is_out_of_time and share.is_waiting_for_others):
+        return NotSentReason.CALL_STOPPED if scope.cancelled else NotSentReason.OUT_OF_TIME
     return share.outcomes()

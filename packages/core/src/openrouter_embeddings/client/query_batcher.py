@@ -6,7 +6,7 @@ one call, and hands each its embedding. Where it cannot, each sends its own quer
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from openrouter_embeddings._flows import (
@@ -77,7 +77,8 @@ class QueryBatcher(ForkAware):
             own = None if leads else group.share.follower(len(group.texts) - 1)
         if own is None:
             return (yield from self._lead(group, seconds, together))
-        outcome = (yield from await_shared(own, seconds + _MARGIN)).get(0)
+        outcomes = yield from await_shared(own, seconds + _MARGIN)
+        outcome = outcomes.get(0) if isinstance(outcomes, Mapping) else None
         return (yield from self._taken(group, outcome, text, together))
 
     def _lead(self, group: _Group, seconds: float, together: Callable[[list[str]], EmbedCall]) -> Flow[EmbeddingResult]:

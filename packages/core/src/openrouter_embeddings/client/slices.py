@@ -54,7 +54,7 @@ class Slicer:
         return held
 
     def _has_room(self, size: int) -> bool:
-        limits = self._learned.limits_of_slice()
+        limits = self._learned.limits_to_try()
         return self._sent < limits.inputs and self._tokens + size <= limits.tokens
 
     def _pair(self, given: Any) -> tuple[Hashable, Any]:

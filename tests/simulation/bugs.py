@@ -1,0 +1,143 @@
+"""Bugs to be planted: each is a small mistake that somebody could make, and the laws must find it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from unittest import mock
+
+from openrouter_embeddings._flows import delivery, embedding, isolate
+from openrouter_embeddings._flows.attempts import AttemptBudget
+from openrouter_embeddings._flows.call import EmbedCall
+from openrouter_embeddings._flows.inflight import CallShare
+from openrouter_embeddings._flows.learned import LearnedLimits
+from openrouter_embeddings._limits.breaker import CircuitBreaker
+from openrouter_embeddings._limits.limiter import TrafficLimiter
+from openrouter_embeddings._limits.pacer import Pacer
+from openrouter_embeddings._protocol import Remedy, answers
+from openrouter_embeddings._runtime import dispatcher
+from openrouter_embeddings._runtime.waiting import CancelScope
+
+Plant = Callable[[], AbstractContextManager[Any]]
+
+
+def _replaced(owner: Any, name: str, replacement: Any) -> Plant:
+    return lambda: mock.patch.object(owner, name, replacement)
+
+
+def _wrapped(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Plant:
+    return lambda: mock.patch.object(owner, name, wrap(getattr(owner, name)))
+
+
+def _serve_one(original: Any) -> Any:
+    """Wake nobody but the first of those that were served."""
+    return lambda self, now: original(self, now)[:1]
+
+
+def _keep_permit_of_the_cancelled(original: Any) -> Any:
+    def release(self: Any, permit: Any, feedback: Any) -> Any:
+        if feedback is None:
+            return dispatcher.Released(False, True, 0.0)
+        return original(self, permit, feedback)
+
+    return release
+
+
+def _forget_one_waiting_call(original: Any) -> Any:
+    def close(self: Any, name: Any) -> Any:
+        return list(original(self, name))[1:]
+
+    return close
+
+
+def _never_abandon(original: Any) -> Any:
+    return lambda self, members, causes: None
+
+
+def _ignore_index(original: Any) -> Any:
+    return lambda data: [row.embedding for row in data]
+
+
+def _replay_without_end(original: Any) -> Any:
+    def after(self: Any, diagnosis: Any, sent: Any, *, reached: bool) -> Any:
+        self.replays_left += diagnosis.remedy is Remedy.REPLAY
+        return original(self, diagnosis, sent, reached=reached)
+
+    return after
+
+
+@contextmanager
+def _blame_the_last() -> Iterator[None]:
+    """Blame the one suspect that is left, without sending it alone."""
+
+    def search(call: Any, suspects: Any, diagnosis: Any) -> Any:
+        found = isolate._Search(diagnosis)
+        while len(suspects) > 1:
+            left, right = suspects.halves()
+            verdict = yield from delivery.send_until_settled(call, left)
+            if verdict is None:
+                suspects = right
+            else:
+                suspects = left
+                found.aside = [*right.members, *found.aside]
+        found.culprit = suspects.members[0]
+        return found
+
+    with mock.patch.object(isolate, "_search", search):
+        yield
+
+
+def _learn_at_once(original: Any) -> Any:
+    """Take a refused size for the limit, and never try more again."""
+
+    def split(call: Any, batch: Any, diagnosis: Any) -> Any:
+        call.learned.size_refused(count=len(batch), tokens=batch.tokens, by_tokens=False)
+        return original(call, batch, diagnosis)
+
+    return split
+
+
+def _believe_any_time(original: Any) -> Any:
+    def opened(self: Any, now: float, retry_after: Any, *, cause: Any, first: bool, jitter: float) -> float:
+        self.open_until = max(self.open_until or 0.0, now + (retry_after or 1.0))
+        self.opened_by = cause
+        return retry_after or 1.0
+
+    return opened
+
+
+def _late_by_a_batch(original: Any) -> Any:
+    """Hand what landed to the calls that wait for it with the rows in the wrong order."""
+    return lambda self, members, rows: original(self, members, rows[::-1])
+
+
+def _double_publish(original: Any) -> Any:
+    """Claim what another call has in flight."""
+    return lambda self, members: list(members)
+
+
+BUGS: dict[str, Plant] = {
+    "a wake-up is lost": _wrapped(dispatcher.Dispatcher, "_serve", _serve_one),
+    "a cancelled request keeps its permit": _wrapped(dispatcher.Dispatcher, "release", _keep_permit_of_the_cancelled),
+    "a waiting call is never told": _wrapped(CallShare, "_close", _forget_one_waiting_call),
+    "a claim is not given up": _wrapped(CallShare, "abandon", _never_abandon),
+    "claims are ignored": _wrapped(CallShare, "claim", _double_publish),
+    "rows go to the wrong waiting calls": _wrapped(CallShare, "publish", _late_by_a_batch),
+    "index is ignored": _wrapped(answers, "_in_order", _ignore_index),
+    "replays have no end": _wrapped(AttemptBudget, "after", _replay_without_end),
+    "the last suspect is blamed unsent": lambda: _blame_the_last(),
+    "a size is learnt from one refusal": _wrapped(embedding, "_split", _learn_at_once),
+    "growth is forgotten": _replaced(LearnedLimits, "_try_is_due", lambda self: False),
+    "any Retry-After is believed": _wrapped(CircuitBreaker, "open", _believe_any_time),
+    "a half-open breaker lets everybody through": _replaced(
+        CircuitBreaker, "probing", property(lambda self: False, lambda self, value: None)
+    ),
+    "the concurrency limit is one too high": _wrapped(
+        TrafficLimiter, "limit", lambda original: lambda self, now: original(self, now) + 1
+    ),
+    "the pace is never forgotten": _replaced(Pacer, "_shorten", lambda self, factor: None),
+    "a deadline is ignored": _replaced(CancelScope, "seconds_left", lambda self, most: most),
+    "cached rows are not looked at again": _replaced(CallShare, "has_newer_results", lambda self: False),
+    "a failure is forgotten": _replaced(EmbedCall, "fail", lambda self, members, error: None),
+}

@@ -1,0 +1,189 @@
+"""What holds in every world."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+from openrouter_embeddings._flows import UNREACHED_SECONDS
+from openrouter_embeddings._runtime.dispatcher import MARGIN, START_SECONDS
+from openrouter_embeddings.errors import BudgetExceededError, EmbeddingError, InvalidRequestError
+from openrouter_embeddings.stream import StreamBatch
+
+from .answers import all_right, numbers, vector
+from .random_worlds import RandomWorld
+from .world import Cancelled
+
+FOR_EVER = 1e8
+
+
+class Broken(AssertionError):
+    """A law was broken."""
+
+
+def check(made: RandomWorld) -> None:
+    """Run a world to its end and check its laws; then heal its gateway and look again."""
+    world = made.world
+    world.checks.append(lambda: _while_it_runs(made))
+    world.run(until=FOR_EVER)
+    _embeddings_are_right(made)
+    _everybody_is_done(made)
+    _nothing_is_paid_twice(made)
+    _nothing_is_left(made)
+    _usage_is_what_was_sent(made)
+    _as_good_as_new(made)
+
+
+def _require(holds: bool, law: str, made: RandomWorld, detail: object = "") -> None:
+    if not holds:
+        raise Broken(f"seed {made.seed}: {law} {detail}")
+
+
+def _while_it_runs(made: RandomWorld) -> None:
+    """No more in flight than is allowed; nobody waits for what is there; equal inputs are in flight once."""
+    world, dispatcher = made.world, made.world.runtime.dispatcher
+    _require(world.limiter.in_flight <= world.options.max_concurrency, "too many permits are out", made)
+    if not made.stalls:
+        open_now = [request for request in world.requests if request.is_open]
+        _require(len(open_now) <= world.options.max_concurrency, "too many requests are in flight", made)
+        if dispatcher.waiting and world.options.max_cost is None:
+            wait = world.limiter.obstacle(world.now)
+            _require(wait is not None, "a permit is free, and somebody waits for one", made, world.now)
+        in_flight = Counter((request.input_type, text) for request in open_now for text in request.inputs)
+        twice = [text for text, count in in_flight.items() if count > 1]
+        _require(not twice, "an input is in flight twice", made, twice)
+
+
+def _outcomes(made: RandomWorld) -> list[tuple[Any, list[str]]]:
+    return [
+        (outcome, texts)
+        for caller, calls in made.callers
+        for outcome, texts in zip(caller.outcomes, calls, strict=False)
+    ]
+
+
+def _embeddings_are_right(made: RandomWorld) -> None:
+    """Each embedding is its text's own, in results, partial results and streams; errors are ours, and blame rightly."""
+    for outcome, texts in _outcomes(made):
+        if isinstance(outcome, Cancelled):
+            continue
+        if isinstance(outcome, EmbeddingError):
+            _error_is_honest(made, outcome, texts)
+        else:
+            _require(not isinstance(outcome, BaseException), "an error is not ours", made, repr(outcome))
+            _require(all_right(outcome, texts), "an embedding is another's", made)
+    for caller, texts in made.streams:
+        _stream_is_right(made, caller.outcomes, texts)
+
+
+def _error_is_honest(made: RandomWorld, error: EmbeddingError, texts: list[str]) -> None:
+    partial = error.partial
+    if partial is None:
+        return
+    rows = partial.embeddings
+    _require(
+        all(rows[position].tolist() == vector(texts[position]) for position in partial.positions_done),
+        "a partial result holds another's embedding",
+        made,
+    )
+    positions = sorted([*partial.positions_done, *partial.positions_failed])
+    _require(positions == list(range(len(texts))), "a partial result forgets an input", made)
+    for position, cause in partial.positions_failed.items():
+        _blame_is_right(made, cause, texts[position])
+
+
+def _blame_is_right(made: RandomWorld, cause: EmbeddingError, text: str) -> None:
+    named = isinstance(cause, InvalidRequestError) and len(cause.positions) == 1
+    if named and "inputs it names" in cause.message:
+        _require(text in made.gateway.refused_alone, "an input is blamed that was not refused alone", made, text)
+
+
+def _stream_is_right(made: RandomWorld, outcomes: list[Any], texts: list[str]) -> None:
+    ids: list[int] = []
+    for outcome in outcomes:
+        if isinstance(outcome, StreamBatch):
+            rows = outcome.embeddings.tolist()
+            _require(rows == [vector(texts[ident]) for ident in outcome.ids], "a stream mixes embeddings up", made)
+            ids += [*outcome.ids, *outcome.errors]
+        else:
+            _require(isinstance(outcome, (EmbeddingError, Cancelled)), "an error is not ours", made, repr(outcome))
+    _require(ids == sorted(ids, key=int) or len(set(ids)) == len(ids), "a stream is out of order", made)
+    _require(len(set(ids)) == len(ids), "a stream hands an input out twice", made)
+    _require(set(ids) == set(range(len(ids))), "a stream forgets an input", made)
+
+
+def _everybody_is_done(made: RandomWorld) -> None:
+    """Every call ends, and within its bound."""
+    world = made.world
+    for caller, calls in made.callers:
+        if caller.loop.stands_still_until >= FOR_EVER:
+            continue
+        cancelled = any(isinstance(outcome, Cancelled) for outcome in caller.outcomes)
+        _require(cancelled or len(caller.outcomes) == len(calls), "a call never ends", made)
+        if caller.loop.stands_still_until > 0.0:
+            continue
+        for began, ended, texts in zip(caller.began, caller.ended, calls, strict=False):
+            bound = world.options.call_timeout or _longest(made, texts)
+            slack = 2 * START_SECONDS + MARGIN + 1.0
+            _require(ended - began <= bound + slack, "a call takes too long", made, (ended - began, bound))
+
+
+def _longest(made: RandomWorld, texts: list[str]) -> float:
+    """Return what a call may take without a bound of its own: each of its inputs, sent again as often as is allowed."""
+    options = made.world.options
+    if len(texts) == 1:
+        attempts = options.max_retries + options.max_replays + 2
+        alone = attempts * (options.timeout + 20.0) + options.retry_timeout + UNREACHED_SECONDS
+        return alone * (1 + sum(len(calls) for _, calls in made.callers)) + 120.0
+    return math.inf
+
+
+def _nothing_is_paid_twice(made: RandomWorld) -> None:
+    """With a cache each text is billed once, and once more for each request that may have been billed or was left."""
+    if not made.cached or made.stalls:
+        return
+    requests = made.world.requests
+    billed = Counter(
+        (request.input_type, text) for request in requests if request.billed for text in set(request.inputs)
+    )
+    doubtful = [*made.gateway.ambiguous, *(request for request in requests if request.abandoned)]
+    excused = Counter((request.input_type, text) for request in doubtful for text in set(request.inputs))
+    wrong = {text: count for text, count in billed.items() if count > 1 + excused[text]}
+    _require(not wrong, "a text is paid for twice", made, wrong)
+
+
+def _nothing_is_left(made: RandomWorld) -> None:
+    """No permit, no claim and nobody in the queue is left behind."""
+    world = made.world
+    world.limiter.take_back_expired(world.now + FOR_EVER)
+    _require(world.limiter.in_flight == 0, "a permit is not given back", made)
+    gone = [caller for caller, _ in (*made.callers, *made.streams) if caller.loop.stands_still_until >= FOR_EVER]
+    if not gone:
+        _require(world.runtime.dispatcher.waiting == 0, "somebody is left in the queue", made)
+        left = {kind: names for kind, names in world.runtime.registry.owners.items() if names}
+        _require(not left, "a claim is left behind", made, list(left))
+
+
+def _usage_is_what_was_sent(made: RandomWorld) -> None:
+    usage = made.world.state.usage
+    _require(usage.requests == len(made.world.requests), "a request is not counted", made)
+
+
+def _as_good_as_new(made: RandomWorld) -> None:
+    """Some time after everything is healed, the client does what a fresh one does."""
+    world = made.world
+    if any(isinstance(outcome, BudgetExceededError) for outcome, _ in _outcomes(made)) or world.options.max_cost:
+        return
+    made.gateway.healed = True
+    world.now += 3600.0
+    first, before = 1000, len(world.requests)
+    for _ in range(6):  # what was learnt is forgotten by use: cautious tries
+        texts = numbers(24, start=first)
+        again = world.call(world.embed(texts), start=world.now)
+        world.run(until=world.now + FOR_EVER)
+        _require(all_right(again.outcomes[0], texts), "it does not work when all is well again", made, again.outcomes)
+        first += 24
+    spent = len(world.requests) - before
+    fresh = 6 * -(-24 // (world.options.batch_size or 256))
+    _require(spent <= 4 * fresh + 80, "it goes on as if nothing had healed", made, (spent, fresh))

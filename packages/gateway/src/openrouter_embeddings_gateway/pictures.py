@@ -19,8 +19,8 @@ from .model import TRAINED, Matrix, Model, unit
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 """What OpenRouter's documentation names for images."""
 _MOST_PIXELS = 50_000_000
-_SIDE, _CELLS = 64, 4
-"""A picture is averaged to 64 x 64 pixels, whose layout is told by 4 x 4 cells."""
+_SIDE, _CELLS = 32, 4
+"""A picture is averaged to 32 x 32 pixels, whose layout is told by 4 x 4 cells."""
 _LAYOUT_WEIGHT = np.float32(0.15)
 _SHARPNESS = np.float32(200.0)
 """How clearly a pixel belongs to the nearest colour: the exponent per squared distance."""
@@ -28,11 +28,11 @@ _COLOURS: dict[str, tuple[int, ...]] = {
     "red": (0xFF0000, 0xDC141E, 0x960000),
     "orange": (0xFF8C00, 0xFF6E1E),
     "yellow": (0xFFEB00, 0xFFF578),
-    "green": (0x00FF00, 0x3CB44B, 0x008000, 0x004600),
-    "blue": (0x0000FF, 0x4682DC, 0x87BEF0, 0x00006E),
+    "green": (0x00FF00, 0x3CB44B, 0x008000, 0x004600, 0x008C78),
+    "blue": (0x0000FF, 0x4682DC, 0x87BEF0, 0x00006E, 0x00DCFF),
     "purple": (0x800080, 0x9650C8),
     "pink": (0xFF69B4, 0xFFB6C8),
-    "brown": (0x784614, 0x5A3214, 0xA0693C),
+    "brown": (0x784614, 0x5A3214, 0xA0693C, 0xD2B48C),
     "black": (0x000000, 0x191919),
     "white": (0xFFFFFF,),
     "gray": (0x464646, 0x808080, 0xBEBEBE),
@@ -82,7 +82,7 @@ class Pictures:
 
 
 def decode(url: str) -> Matrix:
-    """Return the picture in a `data:` URL as 64 x 64 pixels, red, green and blue from 0 to 1, on white."""
+    """Return the picture in a `data:` URL as 32 x 32 pixels, red, green and blue from 0 to 1, on white."""
     from PIL import Image, UnidentifiedImageError  # late: most requests hold no picture
 
     head, _, data = url.partition(",")
@@ -92,16 +92,15 @@ def decode(url: str) -> Matrix:
         with Image.open(BytesIO(b64decode(data, validate=True)), formats=_FORMATS) as image:
             if image.width * image.height > _MOST_PIXELS:
                 raise _refused(f"more than {_MOST_PIXELS} pixels", "image_too_large")
-            picture = image.convert("RGBA")
+            picture = image.convert("RGBA").resize((_SIDE, _SIDE), Image.Resampling.BOX)
     except UnidentifiedImageError:
         raise _refused(f"expected one of {', '.join(_FORMATS)}", "unsupported_image_format") from None
     except Image.DecompressionBombError:
         raise _refused(f"more than {_MOST_PIXELS} pixels", "image_too_large") from None
     except (binascii.Error, OSError, SyntaxError, ValueError):  # what Pillow raises for a broken file
         raise _refused("the data cannot be decoded", "invalid_image") from None
-    white = Image.new("RGBA", picture.size, "white")
-    whole = Image.alpha_composite(white, picture).convert("RGB")
-    return np.asarray(whole.resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float32) / np.float32(255)
+    on_white = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return np.asarray(on_white, dtype=np.float32) / np.float32(255)
 
 
 def _refused(why: str, error_type: str) -> Refused:

@@ -30,7 +30,7 @@ _INLINE_INPUTS, _INLINE_CHARACTERS = 32, 20_000
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
     """One request on its way, and what it meets."""
 
@@ -47,7 +47,7 @@ class _Call:
         return PRICE_WHERE_UNKNOWN if known is None else known
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Work:
     """What was made: the body, the same as it reads from the cache, and what it costs."""
 
@@ -176,7 +176,8 @@ async def _delivered(call: _Call, work: _Work) -> Response:
     if call.rule is not None and call.rule.kind == "slow":
         await asyncio.sleep(float(call.rule.options["seconds"]))
     response = _delivery(call.rule, work.content)
-    response.headers.update({} if call.caching is None else miss(call.caching))
+    if call.caching is not None:
+        response.headers.update(miss(call.caching))
     return response
 
 

@@ -92,7 +92,7 @@ class Log:
         """Write down a request as it came in."""
         entry = Entry(
             method=request.method,
-            path=request.url.path,
+            path=request.scope["path"],
             headers=_safe_headers(request),
             raw=raw,
             connection=f"{request.client.host}:{request.client.port}" if request.client else "",

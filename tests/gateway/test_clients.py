@@ -12,10 +12,19 @@ def test_the_openai_client_reads_floats_and_base64(embeddings_gateway):
     with openai.OpenAI(api_key="k", base_url=embeddings_gateway.base_url) as client:
         plain = client.embeddings.create(model=SMALL, input=["a cat", "a dog"], encoding_format="float")
         packed = client.embeddings.create(model=SMALL, input=["a cat", "a dog"])  # its default is base64
-        assert [one.index for one in packed.data] == [0, 1]
+        assert [row.index for row in packed.data] == [0, 1]
         assert packed.data[1].embedding == pytest.approx(plain.data[1].embedding, abs=1e-7)
         assert len(packed.data[0].embedding) == 1536
-    assert [one.body["encoding_format"] for one in embeddings_gateway.embedding_requests()] == ["float", "base64"]
+    assert [request.body["encoding_format"] for request in embeddings_gateway.embedding_requests()] == [
+        "float",
+        "base64",
+    ]
+
+
+def test_the_openai_client_lists_models(embeddings_gateway):
+    openai = pytest.importorskip("openai")
+    with openai.OpenAI(api_key="k", base_url=embeddings_gateway.base_url) as client:
+        assert SMALL in {model.id for model in client.models.list()}
 
 
 def test_the_openai_client_reads_an_error(embeddings_gateway):
@@ -32,8 +41,8 @@ def test_the_openrouter_client_embeds_and_lists_models(embeddings_gateway):
     openrouter = pytest.importorskip("openrouter")
     with openrouter.OpenRouter(api_key="k", server_url=embeddings_gateway.base_url) as client:
         found = client.embeddings.generate(model=SMALL, input=["a cat", "a dog"], dimensions=64)
-        assert [len(one.embedding) for one in found.data] == [64, 64]
+        assert [len(row.embedding) for row in found.data] == [64, 64]
         assert found.usage.cost > 0
         listed = client.embeddings.list_models()
         models = getattr(listed, "result", listed).data
-        assert SMALL in {one.id for one in models}
+        assert SMALL in {model.id for model in models}

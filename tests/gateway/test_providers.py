@@ -55,6 +55,58 @@ def test_no_provider_left_is_404(ask):
     assert answer.json()["error"]["availability"]["code"] == "no_endpoints"
 
 
+MISSPELT = {
+    "only": {"only": ["deepinfar"]},
+    "one_of_only": {"only": ["local", "deepinfar"]},
+    "order": {"order": ["deepinfar", "local"]},
+    "ignore": {"ignore": ["deepinfar"]},
+    "options": {"options": {"deepinfar": {"priority": "high"}}},
+    "endpoint": {"only": ["deepinfar/turbo"]},
+}
+
+
+@pytest.mark.parametrize("preferences", MISSPELT.values(), ids=MISSPELT)
+def test_a_slug_that_no_provider_has_is_refused(embeddings_gateway, ask, preferences):
+    (field,) = preferences
+    answer = ask(**preferences)
+    error = answer.json()["error"]
+    assert answer.status_code == error["http_status"] == 404
+    assert error["error_type"] == "not_found"
+    assert error["message"].startswith("No allowed providers are available for the selected model")
+    assert error["availability"]["code"] == "constraint_filtered"
+    assert error["availability"]["retryable"] is False
+    assert error["availability"]["excluded_by"] == ["allowed_providers"]
+    assert error["availability"]["constraint"]["field"] == f"provider.{field}"
+    assert "no provider is called 'deepinfar" in error["availability"]["constraint"]["detail"]
+    embeddings_gateway.configure(lenient=True)
+    assert ask(**preferences).status_code == 200
+
+
+@pytest.mark.parametrize("slug", ["deepinfra", "deepinfra/turbo", "google-vertex/us-east5", "DeepInfra", "nearby"])
+def test_a_slug_of_openrouters_is_played(ask, slug):
+    assert ask(only=[slug]).json()["provider"] == slug
+
+
+@pytest.mark.parametrize(
+    ("preferences", "excluded_by"),
+    [
+        ({"max_price": {"prompt": "0.019"}}, "max_price"),
+        ({"max_price": {"prompt": 0}}, "max_price"),
+        ({"quantizations": ["fp61"]}, "quantization"),
+    ],
+    ids=str,
+)
+def test_a_filter_that_leaves_no_provider_is_refused(ask, preferences, excluded_by):
+    answer = ask(**preferences)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["availability"]["excluded_by"] == [excluded_by]
+
+
+def test_a_filter_that_leaves_a_provider_is_taken(ask):
+    assert ask(max_price={"prompt": "0.02"}, quantizations=["fp8", "fp61"]).status_code == 200
+    assert ask(max_price={"completion": 0}, quantizations=[], only=[]).status_code == 200
+
+
 def test_one_provider_computes_in_int8(embeddings_gateway, ask):
     embeddings_gateway.trouble("quantised", provider="nearby", times=None)
     right, other = rows(ask(only=["local"])), rows(ask(only=["nearby"]))

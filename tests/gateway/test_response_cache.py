@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 
 from openrouter_embeddings_gateway.errors import Refused
-from openrouter_embeddings_gateway.stored import Answers, Wish, read_wish
+from openrouter_embeddings_gateway.response_cache import CacheRequest, ResponseCache, cache_request
 
 SMALL = "openai/text-embedding-3-small"
 CACHE = {"X-OpenRouter-Cache": "true"}
@@ -112,8 +112,8 @@ def test_a_hit_meets_no_trouble(gateway, ask):
 
 def test_an_answer_is_kept_for_its_time_and_no_longer():
     now = 100.0
-    answers = Answers(clock=lambda: now)
-    wish = Wish(b"name", 10, afresh=False)
+    answers = ResponseCache(clock=lambda: now)
+    wish = CacheRequest(b"name", 10, afresh=False)
     answers.keep(wish, b"{}", "gen-1")
     now = 109.9
     kept = answers.find(wish)
@@ -124,8 +124,8 @@ def test_an_answer_is_kept_for_its_time_and_no_longer():
 
 
 def test_the_oldest_answers_make_room():
-    answers = Answers(clock=lambda: 0.0)
-    wishes = [Wish(bytes([at]), 10, afresh=False) for at in range(3)]
+    answers = ResponseCache(clock=lambda: 0.0)
+    wishes = [CacheRequest(bytes([at]), 10, afresh=False) for at in range(3)]
     for wish in wishes:
         answers.keep(wish, bytes(30 << 20), "gen")
     assert [answers.find(wish) is None for wish in wishes] == [True, False, False]
@@ -134,7 +134,7 @@ def test_the_oldest_answers_make_room():
 def test_the_key_and_the_body_cannot_be_shifted_into_each_other():
     def named(key, raw):
         headers = [(b"authorization", b"Bearer " + key), (b"x-openrouter-cache", b"true")]
-        wish = read_wish(Request({"type": "http", "path": "/p", "headers": headers, "server": ("h", 80)}), raw)
+        wish = cache_request(Request({"type": "http", "path": "/p", "headers": headers, "server": ("h", 80)}), raw)
         assert wish is not None
         return wish.name
 
@@ -144,4 +144,4 @@ def test_the_key_and_the_body_cannot_be_shifted_into_each_other():
 def test_a_wish_with_a_wrong_time_is_refused_before_any_work():
     headers = [(b"x-openrouter-cache", b"true"), (b"x-openrouter-cache-ttl", "²".encode("latin-1"))]
     with pytest.raises(Refused):
-        read_wish(Request({"type": "http", "path": "/p", "headers": headers, "server": ("h", 80)}), b"")
+        cache_request(Request({"type": "http", "path": "/p", "headers": headers, "server": ("h", 80)}), b"")

@@ -6,5 +6,6 @@
 from __future__ import annotations
 
 from .handle import LocalGateway, Received
+from .settings import GatewayOptions
 
-__all__ = ["LocalGateway", "Received"]
+__all__ = ["GatewayOptions", "LocalGateway", "Received"]

@@ -1,11 +1,11 @@
-"""The body of an answer, and the ways in which trouble spoils it."""
+"""The body of an answer, and the ways in which trouble corrupts it."""
 
 from __future__ import annotations
 
 import json
 import random
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,14 +14,7 @@ import orjson
 
 from .embed import Embedded
 from .model import Matrix
-from .schema import Asked
-
-HARMLESS = frozenset(
-    {"shuffled", "reversed", "no_index", "no_usage", "bom", "answer_floats", "slow", "drip", "quantised"}
-)
-"""Kinds of trouble after which every embedding of the answer is still there and right."""
-UNDELIVERED = frozenset({"cut", "reset"})
-"""Kinds that break the connection after the work was done, where the model was asked at all."""
+from .schema import EmbeddingRequest
 
 
 @dataclass(slots=True)
@@ -40,29 +33,28 @@ class Answer:
     def to_bytes(self) -> bytes:
         """Return the JSON body."""
         data: list[dict[str, Any]] = []
-        for at in self.order:
-            one: dict[str, Any] = {"object": "embedding"}
-            if self.indices[at] is not None:
-                one["index"] = self.indices[at]
-            one["embedding"] = self._embedding(at)
-            data.append(one)
+        for position in self.order:
+            item: dict[str, Any] = {"object": "embedding"}
+            if self.indices[position] is not None:
+                item["index"] = self.indices[position]
+            item["embedding"] = self._embedding(position)
+            data.append(item)
         body = {**self.top, "data": data}
         if self.usage is not None:
             body["usage"] = self.usage
         return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    def _embedding(self, at: int) -> Any:
-        if at in self.replaced:
-            return self.replaced[at]
-        row = self.rows[at]
+    def _embedding(self, position: int) -> Any:
+        if position in self.replaced:
+            return self.replaced[position]
+        row = self.rows[position]
         if self.base64:
             return b64encode(row.astype("<f4", copy=False).tobytes()).decode()
         return row
 
 
-def build(asked: Asked, embedded: Embedded, *, generation_id: str, price_per_million: float) -> Answer:
+def build(request: EmbeddingRequest, embedded: Embedded, *, generation_id: str, cost: float) -> Answer:
     """Return the right answer to a request."""
-    cost = embedded.tokens * price_per_million / 1e6
     usage: dict[str, Any] = {
         "prompt_tokens": embedded.tokens,
         "total_tokens": embedded.tokens,
@@ -79,10 +71,10 @@ def build(asked: Asked, embedded: Embedded, *, generation_id: str, price_per_mil
     count = len(embedded.rows)
     return Answer(
         rows=embedded.rows,
-        base64=asked.base64,
+        base64=request.base64,
         indices=list(range(count)),
         usage=usage,
-        top={"id": generation_id, "object": "list", "model": asked.model, "provider": asked.provider},
+        top={"id": generation_id, "object": "list", "model": request.model, "provider": request.provider},
         order=list(range(count)),
     )
 
@@ -97,73 +89,119 @@ def unbilled(answer: Answer) -> Answer:
     return replace(answer, usage=free)
 
 
-def spoil(answer: Answer, kind: str, options: Mapping[str, Any]) -> None:
+def corrupt(answer: Answer, kind: str, options: Mapping[str, Any]) -> None:
     """Change an answer as a kind of trouble says; a kind that is not about the answer's data changes nothing."""
-    count = len(answer.order)
-    if kind == "shuffled":
-        random.Random(count).shuffle(answer.order)
-        if answer.order == list(range(count)):
-            answer.order.reverse()
-    elif kind == "reversed":
+    if (change := _WHOLE.get(kind)) is not None:
+        change(answer)
+    elif (spoil := _ONE_EMBEDDING.get(kind)) is not None:
+        count = len(answer.order)
+        spoil(answer, int(options.get("position", count - 1)) % max(count, 1))
+
+
+def _shuffle(answer: Answer) -> None:
+    inputs = list(answer.order)
+    random.Random(len(inputs)).shuffle(answer.order)
+    if answer.order == inputs:
         answer.order.reverse()
-    elif kind == "missing":
-        answer.order.pop()
-    elif kind == "extra":
-        answer.order.append(0)
-        answer.indices.append(count)
-        answer.rows = np.concatenate([answer.rows, answer.rows[:1]])
-        answer.order[-1] = count
-    elif kind == "doubled_index":
-        # One row alone has no other to share an index with, so it claims the place of a second.
-        answer.indices[-1] = answer.indices[0] if count > 1 else 1
-    elif kind == "no_index":
-        answer.indices = [None] * count
-    elif kind == "some_index":
-        answer.indices = [at if at % 2 else None for at in range(count)] if count > 1 else [None]
-    elif kind in {"empty_data", "empty_base64"}:
-        answer.order.clear()
-    elif kind == "no_usage":
-        answer.usage = None
-    elif kind == "answer_floats":
-        answer.base64 = False
-    elif kind == "quantised":
-        answer.rows = _in_int8_steps(answer.rows)
-    else:
-        _spoil_numbers(answer, kind, int(options.get("position", count - 1)) % max(count, 1))
 
 
-def _spoil_numbers(answer: Answer, kind: str, at: int) -> None:
-    """Change one embedding, at the position the trouble names or the last."""
-    width = answer.rows.shape[1]
-    if kind in {"nan", "inf"}:
-        answer.rows[at, 0] = np.nan if kind == "nan" else np.inf
+def _add_one(answer: Answer) -> None:
+    count = len(answer.order)
+    answer.rows = np.concatenate([answer.rows, answer.rows[:1]])
+    answer.indices.append(count)
+    answer.order.append(count)
+
+
+def _double_an_index(answer: Answer) -> None:
+    # One row alone has no other to share an index with, so it claims the place of a second.
+    answer.indices[-1] = answer.indices[0] if len(answer.order) > 1 else 1
+
+
+def _drop_indices(answer: Answer) -> None:
+    answer.indices = [None] * len(answer.order)
+
+
+def _drop_some_indices(answer: Answer) -> None:
+    answer.indices = [index if index and index % 2 else None for index in answer.indices]
+
+
+def _drop_usage(answer: Answer) -> None:
+    answer.usage = None
+
+
+def _send_floats(answer: Answer) -> None:
+    answer.base64 = False
+
+
+def _round_to_int8_steps(answer: Answer) -> None:
+    """Compute as a provider that has only 255 numbers to choose from."""
+    step = np.abs(answer.rows).max(axis=1, keepdims=True) / np.float32(127)
+    answer.rows = np.asarray(np.round(answer.rows / step) * step, dtype=np.float32)
+
+
+def _halve_the_width(answer: Answer) -> None:
+    answer.rows = np.ascontiguousarray(answer.rows[:, : answer.rows.shape[1] // 2])
+
+
+def _put(number: float) -> Callable[[Answer, int], None]:
+    """Return what puts a number that is none in front of an embedding."""
+
+    def change(answer: Answer, position: int) -> None:
+        answer.rows[position, 0] = number
         if not answer.base64:  # JSON has no such number; Python's own writer sends the word
-            answer.replaced[at] = orjson.Fragment(json.dumps(answer.rows[at].tolist()).encode())
-    elif kind == "zero":
-        answer.rows[at] = 0.0
-    elif kind == "null_embedding":
-        answer.replaced[at] = None
-    elif kind == "null_number":
-        answer.replaced[at] = [None, *answer.rows[at].tolist()[1:]]
-    elif kind == "ragged":
-        answer.replaced[at] = _one(answer, at, width // 2)
-    elif kind == "odd_width":
-        raw = answer.rows[at].tobytes()[:-1]
-        answer.replaced[at] = b64encode(raw).decode() if answer.base64 else answer.rows[at].tolist()[:-1]
-    elif kind == "wrong_width":
-        answer.rows = np.ascontiguousarray(answer.rows[:, : width // 2])
-    elif kind == "strings":
-        answer.replaced[at] = [str(number) for number in answer.rows[at].tolist()]
-    elif kind == "bad_base64":
-        answer.replaced[at] = "!not base64!"
+            answer.replaced[position] = orjson.Fragment(json.dumps(answer.rows[position].tolist()).encode())
+
+    return change
 
 
-def _in_int8_steps(rows: Matrix) -> Matrix:
-    """Return the rows as a provider computes them that has only 255 numbers to choose from."""
-    step = np.abs(rows).max(axis=1, keepdims=True) / np.float32(127)
-    return np.asarray(np.round(rows / step) * step, dtype=np.float32)
+def _zero(answer: Answer, position: int) -> None:
+    answer.rows[position] = 0.0
 
 
-def _one(answer: Answer, at: int, width: int) -> Any:
-    row = answer.rows[at, :width]
+def _replace(embedding: Callable[[Answer, int], Any]) -> Callable[[Answer, int], None]:
+    """Return what sends something else as an embedding."""
+
+    def change(answer: Answer, position: int) -> None:
+        answer.replaced[position] = embedding(answer, position)
+
+    return change
+
+
+def _half(answer: Answer, position: int) -> Any:
+    row = answer.rows[position, : answer.rows.shape[1] // 2]
     return b64encode(row.tobytes()).decode() if answer.base64 else row.tolist()
+
+
+def _odd_width(answer: Answer, position: int) -> Any:
+    row = answer.rows[position]
+    return b64encode(row.tobytes()[:-1]).decode() if answer.base64 else row.tolist()[:-1]
+
+
+_WHOLE: Mapping[str, Callable[[Answer], object]] = {
+    "shuffled": _shuffle,
+    "reversed": lambda answer: answer.order.reverse(),
+    "missing": lambda answer: answer.order.pop(),
+    "extra": _add_one,
+    "doubled_index": _double_an_index,
+    "no_index": _drop_indices,
+    "some_index": _drop_some_indices,
+    "empty_data": lambda answer: answer.order.clear(),
+    "empty_base64": lambda answer: answer.order.clear(),
+    "no_usage": _drop_usage,
+    "answer_floats": _send_floats,
+    "quantised": _round_to_int8_steps,
+    "wrong_width": _halve_the_width,
+}
+"""What changes an answer as a whole."""
+_ONE_EMBEDDING: Mapping[str, Callable[[Answer, int], None]] = {
+    "nan": _put(np.nan),
+    "inf": _put(np.inf),
+    "zero": _zero,
+    "null_embedding": _replace(lambda _answer, _position: None),
+    "null_number": _replace(lambda answer, position: [None, *answer.rows[position].tolist()[1:]]),
+    "ragged": _replace(_half),
+    "odd_width": _replace(_odd_width),
+    "strings": _replace(lambda answer, position: [str(number) for number in answer.rows[position].tolist()]),
+    "bad_base64": _replace(lambda _answer, _position: "!not base64!"),
+}
+"""What changes one embedding, at the position that the trouble names or the last."""

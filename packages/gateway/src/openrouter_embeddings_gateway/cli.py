@@ -12,11 +12,15 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import uvicorn
 
 from .app import Gateway
+from .settings import Settings
+
+_Number = TypeVar("_Number", int, float)
 
 
 class _Server(uvicorn.Server):
@@ -34,30 +38,89 @@ class _Server(uvicorn.Server):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until stopped."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        settings = _settings(given)
+    except ValueError as wrong:
+        parser.error(str(wrong))
+    listener = _listen(given.host, given.port)
+    if listener is None:
+        return 1
+    gateway = Gateway(settings, api_key=given.api_key)
+    if not gateway.model.real:
+        print(f"openrouter-embeddings-gateway serves {gateway.model.description}.", file=sys.stderr, flush=True)
+    host = f"[{given.host}]" if ":" in given.host else given.host
+    server = _Server(_config(gateway), f"http://{host}:{listener.getsockname()[1]}/api/v1")
+    if given.exit_with_stdin:
+        threading.Thread(target=_exit_with_stdin, args=(server,), daemon=True).start()
+    server.run(sockets=[listener])
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="openrouter-embeddings-gateway",
         description="A local gateway that speaks the OpenRouter Embeddings API over a real model.",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    parser.add_argument("--port", type=int, default=8088, help="port; 0 for a free one (default: 8088)")
-    parser.add_argument("--api-key", default=None, help="the one key to accept (default: any)")
-    parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input ends")
-    asked = parser.parse_args(arguments)
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    add("--port", type=int, default=8088, help="port; 0 for a free one (default: 8088)")
+    add("--api-key", default=None, help="the one key to accept (default: any)")
+    add("--model", action="append", default=[], metavar="ID:WIDTH", help="add a model; may be given several times")
+    add("--lenient", action="store_true", help="answer to every model id and provider slug, and to broken pictures")
+    add("--cap", type=int, metavar="N", help="answer 429 to more than N requests at once")
+    add("--rate", metavar="R[:BURST]", help="answer 429 to more than R requests a second, after BURST at once")
+    add("--latency", type=float, default=0.0, metavar="SECONDS", help="what every request takes on top of the work")
+    add("--faults", type=float, default=0.0, metavar="SHARE", help="fail this share of requests, from 0 to 1")
+    add("--exit-with-stdin", action="store_true", help="stop when standard input ends")
+    return parser
 
-    family = socket.AF_INET6 if ":" in asked.host else socket.AF_INET
+
+def _settings(given: argparse.Namespace) -> Settings:
+    rate, _, burst = (given.rate or "").partition(":")
+    return Settings(
+        models=dict(_model(text) for text in given.model),
+        lenient=given.lenient,
+        cap=given.cap,
+        rate=_number("--rate", rate, float) if rate else None,
+        burst=_number("--rate", burst, int) if burst else None,
+        latency=given.latency,
+        faults=given.faults,
+    )
+
+
+def _model(text: str) -> tuple[str, int]:
+    """Read `ID:WIDTH`; an id may hold colons of its own."""
+    model, _, width = text.rpartition(":")
+    return model, _number("--model", width, int)
+
+
+def _number(option: str, text: str, kind: Callable[[str], _Number]) -> _Number:
+    try:
+        return kind(text)
+    except ValueError:
+        takes = {"--model": "ID:WIDTH, such as acme/embed:768", "--rate": "R[:BURST], such as 5:10"}
+        raise ValueError(f"{option} takes {takes[option]}.") from None
+
+
+def _listen(host: str, port: int) -> socket.socket | None:
+    """Return a socket that is bound, or say why there is none."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio turns off the delay of small packets only where it is.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((asked.host, asked.port))
+        listener.bind((host, port))
     except OSError as error:
-        print(f"openrouter-embeddings-gateway cannot listen on {asked.host}:{asked.port}: {error}", file=sys.stderr)
-        return 1
-    gateway = Gateway(api_key=asked.api_key)
-    if not gateway.model.real:
-        print(f"openrouter-embeddings-gateway serves {gateway.model.description}.", file=sys.stderr, flush=True)
-    host = f"[{asked.host}]" if ":" in asked.host else asked.host
-    config = uvicorn.Config(
+        listener.close()
+        print(f"openrouter-embeddings-gateway cannot listen on {host}:{port}: {error}", file=sys.stderr)
+        return None
+    return listener
+
+
+def _config(gateway: Gateway) -> uvicorn.Config:
+    return uvicorn.Config(
         gateway,
         # What breaks connections on request knows this protocol and this loop.
         http="h11",
@@ -70,11 +133,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )
-    server = _Server(config, f"http://{host}:{listener.getsockname()[1]}/api/v1")
-    if asked.exit_with_stdin:
-        threading.Thread(target=_exit_with_stdin, args=(server,), daemon=True).start()
-    server.run(sockets=[listener])
-    return 0
 
 
 def _exit_with_stdin(server: uvicorn.Server) -> None:

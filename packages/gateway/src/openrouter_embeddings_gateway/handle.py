@@ -11,9 +11,11 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import httpx
+
+from .settings import GatewayOptions, Settings
 
 _READY = re.compile(r"http://\S+")
 
@@ -41,10 +43,29 @@ class Received:
 
 
 class LocalGateway:
-    """A real server on loopback. It stops with `stop()`, at the end of a `with`, and when this process ends."""
+    """A real server on loopback. It stops with `stop()`, at the end of a `with`, and when this process ends.
 
-    def __init__(self, port: int = 0, *, api_key: str | None = None, ready_timeout: float = 60.0) -> None:
+    Args:
+        port: Where to listen; 0 takes a free port.
+        api_key: The one key to accept. None: any.
+        ready_timeout: Seconds until a gateway that does not get ready is an error.
+        settings: Models to add, limits and faults; see `GatewayOptions`.
+
+    Raises:
+        ValueError: A setting is unknown or out of its range.
+        RuntimeError: The gateway did not start.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        api_key: str | None = None,
+        ready_timeout: float = 60.0,
+        **settings: Unpack[GatewayOptions],
+    ) -> None:
         command = [sys.executable, "-m", "openrouter_embeddings_gateway", "--port", str(port), "--exit-with-stdin"]
+        command += Settings().changed(settings).to_arguments()
         if api_key is not None:
             command += ["--api-key", api_key]
         self._owner = os.getpid()
@@ -60,9 +81,9 @@ class LocalGateway:
         self._control = httpx.Client(base_url=self.base_url.removesuffix("/api/v1"), trust_env=False, timeout=30.0)
 
     @classmethod
-    def start(cls, port: int = 0, *, api_key: str | None = None) -> Self:
+    def start(cls, port: int = 0, *, api_key: str | None = None, **settings: Unpack[GatewayOptions]) -> Self:
         """Return a gateway that is ready to answer; port 0 takes a free one."""
-        return cls(port, api_key=api_key)
+        return cls(port, api_key=api_key, **settings)
 
     def __enter__(self) -> Self:
         return self
@@ -131,18 +152,39 @@ class LocalGateway:
             ValueError: There is no such kind, or it takes no such option.
         """
         rule = {"kind": kind, "times": times, "after": after, "only_if_contains": only_if_contains, **options}
-        answer = self._control.post("/_control/troubles", json=rule)
-        if answer.status_code == 400:
-            raise ValueError(answer.json()["error"])
-        answer.raise_for_status()
+        self._post("troubles", rule)
+
+    def configure(self, **settings: Unpack[GatewayOptions]) -> None:
+        """Set the settings that are named, until the next reset; the others stay as they are.
+
+        Raises:
+            ValueError: A setting is unknown or out of its range.
+        """
+        self._post("settings", settings)
+
+    def settings(self) -> Mapping[str, Any]:
+        """Return the settings that hold now."""
+        held: Mapping[str, Any] = self._get("settings")
+        return held
 
     def requests(self) -> list[Received]:
         """Return every request since the last reset, oldest first."""
-        return [Received(**one) for one in self._get("requests")]
+        return [Received(**request) for request in self._get("requests")]
 
     def embedding_requests(self) -> list[Received]:
         """Return the requests for embeddings, oldest first."""
-        return [one for one in self.requests() if one.path.endswith("/embeddings") and one.method == "POST"]
+        return [
+            request for request in self.requests() if request.path.endswith("/embeddings") and request.method == "POST"
+        ]
+
+    def usage(self) -> Mapping[str, Any]:
+        """Return what was asked for embeddings and paid for since the last reset.
+
+        The mapping holds `requests`, `refused` (answered with an error status), `paid_inputs`, `tokens`, `cost` in USD,
+        `in_flight` and `max_in_flight`, and under `models` the same for each model id that was asked for.
+        """
+        used: Mapping[str, Any] = self._get("usage")
+        return used
 
     def paid_inputs(self) -> int:
         """Return how many inputs were answered as they should be."""
@@ -158,8 +200,14 @@ class LocalGateway:
         return found
 
     def reset(self) -> None:
-        """Drop trouble that has not struck, the log and the kept answers."""
-        self._control.post("/_control/reset").raise_for_status()
+        """Drop trouble that has not struck, the log, the usage and the kept answers; settings are those of the start."""
+        self._post("reset", {})
+
+    def _post(self, what: str, body: Mapping[str, Any]) -> None:
+        answer = self._control.post(f"/_control/{what}", json=body)
+        if answer.status_code == 400:
+            raise ValueError(answer.json()["error"])
+        answer.raise_for_status()
 
     def _get(self, what: str) -> Any:
         return self._control.get(f"/_control/{what}").raise_for_status().json()

@@ -7,27 +7,33 @@ from collections.abc import Sequence
 from openrouter_embeddings.profiles import Profile
 
 from .errors import invalid
-from .schema import Asked
+from .schema import MODALITIES, EmbeddingRequest
 
 _LONGEST_TOKEN = 32
 """More characters a token than any text has: what is longer than this many times the limit needs no count."""
 _WIDEST = 8192
 
 
-def check_shape(asked: Asked, profile: Profile) -> None:
+def check_shape(request: EmbeddingRequest, profile: Profile) -> None:
     """Refuse what the model does not take, before anything is tokenised."""
-    if profile.max_inputs is not None and len(asked.items) > profile.max_inputs:
-        raise invalid(f"too many inputs: {len(asked.items)} in one request, at most {profile.max_inputs}")
-    if asked.tokenized and profile.family != "openai":
+    if profile.max_inputs is not None and len(request.items) > profile.max_inputs:
+        raise invalid(f"too many inputs: {len(request.items)} in one request, at most {profile.max_inputs}")
+    if request.tokenized and profile.family != "openai":
         raise invalid("input: token arrays are not supported by this model")
-    _check_dimensions(asked.dimensions, profile)
-    known = profile.modalities if profile.example_id else ("text", "image", "audio", "video", "file")
-    for item in asked.items:
+    _check_dimensions(request.dimensions, profile)
+    _check_modalities(request, profile)
+    if profile.max_tokens is not None:
+        longest = max(sum(map(len, item.texts)) for item in request.items)
+        if longest > profile.max_tokens * _LONGEST_TOKEN:
+            raise _too_long(profile.max_tokens)
+
+
+def _check_modalities(request: EmbeddingRequest, profile: Profile) -> None:
+    known = profile.modalities if profile.example_id else MODALITIES.values()
+    for item in request.items:
         for modality, _ in item.others:
             if modality not in known:
                 raise invalid(f"No endpoints found that support {modality} input")
-        if profile.max_tokens is not None and sum(map(len, item.texts)) > profile.max_tokens * _LONGEST_TOKEN:
-            raise _too_long(profile.max_tokens)
 
 
 def _check_dimensions(dimensions: int | None, profile: Profile) -> None:

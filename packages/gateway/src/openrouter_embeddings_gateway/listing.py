@@ -1,23 +1,31 @@
-"""The model listing, with OpenRouter's schema."""
+"""The model listings: OpenRouter's, and one that clients of OpenAI read too."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from openrouter_embeddings.profiles import PROFILES, UNKNOWN, Profile, profile_for
+from openrouter_embeddings.profiles import Profile
 
+from .catalog import Catalog
 from .errors import Refused, classic, invalid
 from .model import Model
-from .preferences import PROVIDERS
+from .providers import LOCAL
 
 _CREATED = 1_763_596_800
 _MOST = 1000
 
 
-def listing_page(query: Mapping[str, str], model: Model, path: str) -> dict[str, Any]:
-    """Return the page `offset` and `limit` ask for; all models where both are left out."""
-    everything = [_entry(profile, model) for profile in PROFILES]
+def all_models(catalog: Catalog, model: Model) -> dict[str, Any]:
+    """Return every model, as `GET /models` answers OpenAI's clients, with OpenRouter's fields besides."""
+    entries = [_entry(name, profile, model) for name, profile in catalog.models.items()]
+    data = [{"object": "model", "owned_by": entry["id"].partition("/")[0], **entry} for entry in entries]
+    return {"object": "list", "data": data}
+
+
+def listing_page(query: Mapping[str, str], catalog: Catalog, model: Model, path: str) -> dict[str, Any]:
+    """Return the page that `offset` and `limit` ask for; all models where both are left out."""
+    everything = [_entry(name, profile, model) for name, profile in catalog.models.items()]
     offset = _number(query, "offset", low=0)
     limit = _number(query, "limit", low=1, high=_MOST)
     if offset is None and limit is None:
@@ -29,14 +37,14 @@ def listing_page(query: Mapping[str, str], model: Model, path: str) -> dict[str,
     return {"data": page, "links": {"next": following}, "total_count": len(everything)}
 
 
-def endpoints_of(name: str, model: Model) -> dict[str, Any]:
+def endpoints_of(name: str, catalog: Catalog, model: Model) -> dict[str, Any]:
     """Return a model with its endpoints: this gateway, under the name of each provider it plays."""
-    profile = profile_for(name)
-    if profile is UNKNOWN:
+    profile = catalog.find(name)
+    if profile is None:
         raise Refused(404, classic(404, "Model not found"))
-    entry = _entry(profile, model)
+    entry = _entry(name, profile, model)
     kept = ("id", "name", "created", "description", "architecture")
-    endpoints = [_endpoint(provider, entry, profile) for provider in PROVIDERS]
+    endpoints = [_endpoint(provider, entry, profile) for provider in LOCAL]
     return {**{key: entry[key] for key in kept}, "endpoints": endpoints}
 
 
@@ -63,8 +71,7 @@ def _endpoint(provider: str, entry: Mapping[str, Any], profile: Profile) -> dict
     }
 
 
-def _entry(profile: Profile, model: Model) -> dict[str, Any]:
-    name = profile.example_id
+def _entry(name: str, profile: Profile, model: Model) -> dict[str, Any]:
     price = (profile.price_per_million or 0.0) / 1e6
     inputs = list(profile.modalities)
     return {

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .errors import Refused, availability, invalid
+from .providers import LOCAL, is_provider
 
-PROVIDERS = ("local", "nearby")
-"""Who serves every model here. Any other name that a request insists on is played too."""
 _SORTS = ("price", "throughput", "latency", "exacto")
 _PERCENTILES = {"p50", "p75", "p90", "p99"}
+_QUANTIZATIONS = frozenset(
+    ("int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32", "unknown")
+)
 
 
 def _is_number(value: Any) -> bool:
@@ -18,7 +20,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _slugs(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return isinstance(value, list) and all(isinstance(slug, str) for slug in value)
 
 
 def _bool(value: Any) -> bool:
@@ -38,7 +40,7 @@ def _sort(value: Any) -> bool:
 def _price(value: Any) -> bool:
     if not isinstance(value, Mapping) or not set(value) <= {"prompt", "completion", "image", "audio", "request"}:
         return False
-    return all(_is_number(one) or (isinstance(one, str) and _reads_as_number(one)) for one in value.values())
+    return all(_is_number(price) or (isinstance(price, str) and _reads_as_number(price)) for price in value.values())
 
 
 def _reads_as_number(text: str) -> bool:
@@ -51,12 +53,12 @@ def _reads_as_number(text: str) -> bool:
 
 def _cutoff(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return set(value) <= _PERCENTILES and all(one is None or _is_number(one) for one in value.values())
+        return set(value) <= _PERCENTILES and all(number is None or _is_number(number) for number in value.values())
     return _is_number(value)
 
 
 def _options(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(one, Mapping) for one in value.values())
+    return isinstance(value, Mapping) and all(isinstance(options, Mapping) for options in value.values())
 
 
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -98,12 +100,42 @@ def check_preferences(provider: Any) -> None:
             raise invalid(f"provider.{name}: expected {expected}")
 
 
-def serving_provider(preferences: Mapping[str, Any] | None) -> str:
+def serving_provider(preferences: Mapping[str, Any]) -> str:
     """Return the provider that checked preferences lead to, or refuse where they leave none."""
-    wanted = preferences or {}
-    only, ignored = wanted.get("only"), wanted.get("ignore") or ()
-    names = [*(name for name in wanted.get("order") or () if not only or name in only), *(only or PROVIDERS)]
-    left: str | None = next((name for name in names if name not in ignored), None)
-    if left is None:
-        raise Refused(404, availability(404, "All providers have been ignored."))
-    return left
+    only, ignored = preferences.get("only"), preferences.get("ignore") or ()
+    ordered = [slug for slug in preferences.get("order") or () if not only or slug in only]
+    for slug in (*ordered, *(only or LOCAL)):
+        if slug not in ignored:
+            return str(slug)
+    raise Refused(404, availability(404, "All providers have been ignored."))
+
+
+def check_routing(preferences: Mapping[str, Any], price: float) -> None:
+    """Refuse preferences that leave no provider: a slug that none has, a quantization that is none, too low a price.
+
+    OpenRouter refuses a slug in `only` so, and passes over a wrong one elsewhere; here a misspelt one never passes.
+
+    Args:
+        preferences: The `provider` object, checked.
+        price: Of the model, USD per million tokens.
+    """
+    for field in ("only", "order", "ignore", "options"):
+        for slug in preferences.get(field) or ():
+            if not is_provider(slug):
+                raise _no_provider(field, f"no provider is called {slug!r}", "allowed_providers")
+    wanted = preferences.get("quantizations")
+    if wanted and not _QUANTIZATIONS.intersection(wanted):
+        raise _no_provider("quantizations", "no quantization is called so", "quantization")
+    ceiling = (preferences.get("max_price") or {}).get("prompt")
+    if ceiling is not None and float(ceiling) < price:
+        raise _no_provider("max_price", f"the price is {price:g} USD per million tokens", "max_price")
+
+
+def _no_provider(field: str, detail: str, excluded_by: str) -> Refused:
+    message = f"No allowed providers are available for the selected model: provider.{field}: {detail}"
+    body = availability(404, message, code="constraint_filtered")
+    body["error"]["availability"] |= {
+        "excluded_by": [excluded_by],
+        "constraint": {"field": f"provider.{field}", "detail": detail},
+    }
+    return Refused(404, body)

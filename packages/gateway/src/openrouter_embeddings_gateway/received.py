@@ -5,21 +5,23 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from starlette.requests import Request
+
+from .keys import bearer
+from .usage import Totals, Usage
 
 _KEPT_BYTES = 64 << 20
 
 
 @dataclass(slots=True)
 class Entry:
-    """One request. Status, inputs and paid are filled in while it is answered."""
+    """One request. Status, inputs and what was paid are filled in while it is answered."""
 
-    number: int
     method: str
     path: str
     headers: dict[str, str]
@@ -31,6 +33,30 @@ class Entry:
     inputs: int = 0
     paid: int = 0
     server_cached: bool = False
+    totals: list[Totals] = field(default_factory=list)
+    """Where the request is counted."""
+    when_over: list[Callable[[], None]] = field(default_factory=list)
+
+    def count_in(self, totals: Totals) -> None:
+        """Count the request in some totals, from now on."""
+        totals.begin()
+        self.totals.append(totals)
+
+    def pay(self, inputs: int, tokens: int, cost: float) -> None:
+        """Write down that so many inputs were answered as they should be."""
+        self.paid = inputs
+        for totals in self.totals:
+            totals.pay(inputs, tokens, cost)
+
+    def end(self) -> None:
+        """Write down that the request is over. Does nothing the second time."""
+        if self.ended is not None:
+            return
+        self.ended = time.time()
+        for totals in self.totals:
+            totals.end(self.status)
+        for leave in self.when_over:
+            leave()
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry with its body as received."""
@@ -53,24 +79,20 @@ class Log:
     """The requests in the order they came, the oldest dropped above 64 MB of bodies; totals are never dropped."""
 
     def __init__(self) -> None:
-        self._numbers = count()  # goes on after a reset, so that a request from before it is not taken for a new one
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything, requests in flight included."""
+        """Forget everything. Requests in flight keep the totals that they began with, which nobody reads any more."""
         self._entries: deque[Entry] = deque()
         self._bytes = 0
-        self._flying: set[int] = set()
-        self.max_in_flight = 0
-        self.requests = 0
-        self.paid_inputs = 0
+        self._all = Totals()
+        self.usage = Usage()
 
     def begin(self, request: Request, raw: bytes) -> Entry:
         """Write down a request as it came in."""
         entry = Entry(
-            number=next(self._numbers),
             method=request.method,
-            path=request.url.path,
+            path=request.scope["path"],
             headers=_safe_headers(request),
             raw=raw,
             connection=f"{request.client.host}:{request.client.port}" if request.client else "",
@@ -80,41 +102,22 @@ class Log:
         self._bytes += len(raw)
         while self._bytes > _KEPT_BYTES and len(self._entries) > 1:
             self._bytes -= len(self._entries.popleft().raw)
-        self.requests += 1
-        self._flying.add(entry.number)
-        self.max_in_flight = max(self.max_in_flight, len(self._flying))
+        entry.count_in(self._all)
         return entry
-
-    def end(self, entry: Entry) -> None:
-        """Write down that a request is over."""
-        entry.ended = time.time()
-        self._flying.discard(entry.number)
-
-    def pay(self, entry: Entry, inputs: int) -> None:
-        """Write down that so many inputs were answered as they should."""
-        entry.paid = inputs
-        if entry.number in self._flying:  # else it came before the last reset
-            self.paid_inputs += inputs
 
     def entries(self) -> list[dict[str, Any]]:
         """Return the requests, oldest first."""
         return [entry.to_json() for entry in self._entries]
 
     def stats(self) -> dict[str, Any]:
-        """Return the totals since the start or the last reset."""
+        """Return the totals of all requests, for embeddings or not, since the start or the last reset."""
         return {
-            "requests": self.requests,
-            "paid_inputs": self.paid_inputs,
-            "in_flight": len(self._flying),
-            "max_in_flight": self.max_in_flight,
+            "requests": self._all.requests,
+            "paid_inputs": self._all.paid_inputs,
+            "in_flight": self._all.in_flight,
+            "max_in_flight": self._all.max_in_flight,
             "connections": len({entry.connection for entry in self._entries}),
         }
-
-
-def bearer(request: Request) -> str:
-    """Return the key a request carries, or the empty string."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
 
 
 def _safe_headers(request: Request) -> dict[str, str]:

@@ -1,14 +1,18 @@
-"""Answers that reach the client whole, slowly, in part, or not at all."""
+"""Responses: whole, slow, in part, or not at all, and what is to be done when they are sent."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
+import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from .errors import Refused
 
 TRANSPORT = "openrouter_embeddings_gateway.transport"
 
@@ -19,6 +23,40 @@ def note_transport(scope: Scope, send: Send) -> None:
     ASGI has no word for breaking a connection; uvicorn's `send` is a method of an object that holds the transport.
     """
     scope[TRANSPORT] = getattr(getattr(send, "__self__", None), "transport", None)
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """Return a value as JSON."""
+    return Response(orjson.dumps(value), status_code=status, media_type="application/json")
+
+
+def refusal(refused: Refused) -> Response:
+    """Return what a refused request is answered with."""
+    body = refused.body
+    content = body.encode() if isinstance(body, str) else orjson.dumps(body)
+    return Response(content, status_code=refused.status, headers=refused.headers, media_type="application/json")
+
+
+class OnSent(Response):
+    """Another response, and what to do when it is over, whether it reached the client or not."""
+
+    def __init__(self, inner: Response, over: Callable[[], None]) -> None:
+        super().__init__(status_code=inner.status_code)
+        self._inner, self._over = inner, over
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the other response."""
+
+        async def watching(message: Any) -> None:
+            # Before the last byte leaves: a client that has its answer finds the request over.
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                self._over()
+            await send(message)
+
+        try:
+            await self._inner(scope, receive, watching)
+        finally:
+            self._over()
 
 
 class DripResponse(Response):

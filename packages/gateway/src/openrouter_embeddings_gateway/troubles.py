@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import Refused, availability, classic, infron, invalid
-from .schema import Asked, Item
+from .schema import EmbeddingRequest, Item
 
 KINDS: dict[str, frozenset[str]] = {
     "status": frozenset(
@@ -42,6 +42,12 @@ KINDS: dict[str, frozenset[str]] = {
     ),
 }
 """Every kind of trouble, and the options it takes."""
+HARMLESS = frozenset(
+    {"shuffled", "reversed", "no_index", "no_usage", "bom", "answer_floats", "slow", "drip", "quantised"}
+)
+"""Kinds of trouble after which every embedding of the answer is still there and right."""
+_UNDELIVERED = frozenset({"cut", "reset"})
+"""Kinds that break the connection after the work was done, where the model was asked at all."""
 _NEEDED = {"status": "status", "slow": "seconds", "drip": "seconds", "refuse_batch": "limit", "refuse_text": "contains"}
 
 
@@ -55,19 +61,28 @@ class Rule:
     only_if_contains: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
-    def concerns(self, asked: Asked) -> bool:
+    def concerns(self, request: EmbeddingRequest) -> bool:
         """Return whether a request is of the sort this trouble waits for."""
-        if self.only_if_contains is not None and not _contains(asked.items, self.only_if_contains):
+        if self.only_if_contains is not None and not _contains(request.items, self.only_if_contains):
             return False
         if self.kind in {"refuse_base64", "empty_base64"}:
-            return asked.base64
+            return request.base64
         if self.kind == "refuse_batch":
-            return len(asked.items) > int(self.options["limit"])
+            return len(request.items) > int(self.options["limit"])
         if self.kind == "refuse_text":
-            return _contains(asked.items, str(self.options["contains"]))
+            return _contains(request.items, str(self.options["contains"]))
         if self.kind == "quantised":
-            return self.options.get("provider") in {None, asked.provider}
+            return self.options.get("provider") in {None, request.provider}
         return True
+
+    def spares(self, request: EmbeddingRequest) -> bool:
+        """Return whether the answer to a request is right all the same."""
+        return self.kind in HARMLESS or (self.kind == "ignore_dimensions" and request.dimensions is None)
+
+    @property
+    def loses_the_answer(self) -> bool:
+        """Whether a right answer is made and then lost on its way."""
+        return self.kind in _UNDELIVERED
 
 
 class Troubles:
@@ -94,10 +109,10 @@ class Troubles:
         """Drop every rule."""
         self._rules.clear()
 
-    def meet(self, asked: Asked) -> Rule | None:
+    def match(self, request: EmbeddingRequest) -> Rule | None:
         """Return the rule a request meets, and count it."""
         for rule in self._rules:
-            if not rule.concerns(asked):
+            if not rule.concerns(request):
                 continue
             if rule.after > 0:
                 rule.after -= 1
@@ -110,11 +125,11 @@ class Troubles:
         return None
 
 
-def refuse(rule: Rule, asked: Asked) -> None:
+def refuse(rule: Rule, request: EmbeddingRequest) -> None:
     """Raise what a rule answers in place of embeddings, if it is a rule of that sort."""
     options = rule.options
     if rule.kind == "status":
-        raise _status(options, asked)
+        raise _status(options, request)
     status = int(options.get("status", 400))
     if rule.kind == "refuse_base64":
         raise Refused(status, classic(status, "encoding_format: base64 is not supported by this provider"))
@@ -127,7 +142,7 @@ def refuse(rule: Rule, asked: Asked) -> None:
         raise Refused(200, {"error": {"message": message, "code": options.get("code", 404)}})
 
 
-def _status(options: Mapping[str, Any], asked: Asked) -> Refused:
+def _status(options: Mapping[str, Any], request: EmbeddingRequest) -> Refused:
     status = int(options["status"])
     message, wait = options.get("message"), options.get("retry_after")
     headers = {str(name): str(value) for name, value in (options.get("headers") or {}).items()}
@@ -140,7 +155,7 @@ def _status(options: Mapping[str, Any], asked: Asked) -> Refused:
     if style == "classic":
         made = classic(status, message, error_type=options.get("error_type"), provider=options.get("provider"))
     elif style == "availability":
-        made = availability(status, message, code=options.get("code"), retry_after=wait, model=asked.model)
+        made = availability(status, message, code=options.get("code"), retry_after=wait, model=request.model)
     elif style == "infron":
         made = infron(status, message)
     else:

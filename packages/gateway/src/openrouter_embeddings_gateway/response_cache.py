@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from .errors import invalid
-from .received import bearer
+from .keys import bearer
 
 _DEFAULT_SECONDS, _MOST_SECONDS = 300, 86_400
 _KEPT_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CacheRequest:
     """What a request asks of the cache."""
 
     name: bytes
@@ -42,17 +42,17 @@ class Kept:
     seconds: int
 
 
-def read_wish(request: Request, raw: bytes) -> Wish | None:
+def cache_request(request: Request, raw: bytes) -> CacheRequest | None:
     """Return what a request asks of the cache, or None if it asks for nothing."""
     if not _says_yes(request, "X-OpenRouter-Cache"):
         return None
     name = hashlib.sha256()
     for part in (bearer(request).encode(), request.url.path.encode(), raw):
         name.update(hashlib.sha256(part).digest())
-    return Wish(name.digest(), _seconds(request), _says_yes(request, "X-OpenRouter-Cache-Clear"))
+    return CacheRequest(name.digest(), _seconds(request), _says_yes(request, "X-OpenRouter-Cache-Clear"))
 
 
-class Answers:
+class ResponseCache:
     """The answers kept, the oldest dropped above 64 MB."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,18 +64,18 @@ class Answers:
         self._kept: OrderedDict[bytes, Kept] = OrderedDict()
         self._bytes = 0
 
-    def find(self, wish: Wish) -> Kept | None:
+    def find(self, asked: CacheRequest) -> Kept | None:
         """Return the answer that is kept, unless it is too old or not wanted."""
-        kept = self._kept.get(wish.name)
-        if kept is None or (not wish.afresh and self._clock() - kept.since < kept.seconds):
+        kept = self._kept.get(asked.name)
+        if kept is None or (not asked.afresh and self._clock() - kept.since < kept.seconds):
             return kept
-        self._drop(wish.name)
+        self._drop(asked.name)
         return None
 
-    def keep(self, wish: Wish, content: bytes, source: str) -> None:
+    def keep(self, asked: CacheRequest, content: bytes, source: str) -> None:
         """Keep an answer for as long as was asked."""
-        self._drop(wish.name)
-        self._kept[wish.name] = Kept(content, source, self._clock(), wish.seconds)
+        self._drop(asked.name)
+        self._kept[asked.name] = Kept(content, source, self._clock(), asked.seconds)
         self._bytes += len(content)
         while self._bytes > _KEPT_BYTES:
             self._drop(next(iter(self._kept)))
@@ -94,9 +94,9 @@ class Answers:
             self._bytes -= len(kept.content)
 
 
-def miss(wish: Wish) -> dict[str, str]:
+def miss(asked: CacheRequest) -> dict[str, str]:
     """Return the headers of an answer that was not in the cache."""
-    return {"X-OpenRouter-Cache-Status": "MISS", "X-OpenRouter-Cache-TTL": str(wish.seconds)}
+    return {"X-OpenRouter-Cache-Status": "MISS", "X-OpenRouter-Cache-TTL": str(asked.seconds)}
 
 
 def _says_yes(request: Request, header: str) -> bool:

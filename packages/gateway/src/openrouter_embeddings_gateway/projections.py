@@ -1,4 +1,4 @@
-"""From the model's 256 numbers to the width of the model it stands for.
+"""From the model's 256 numbers to the dimensions of the model it stands for.
 
 A row of N >= 512 numbers is `[x, x W] / sqrt(2)`: the 256 trained numbers in front, then W of shape
 (256, N - 256) with orthonormal rows. Dot products are kept exactly, and a prefix of 256 or fewer is the
@@ -43,18 +43,18 @@ def widen(rows: Matrix, width: int) -> Matrix:
     return wide
 
 
-def fit(rows: Matrix, *, native: int, asked: int | None, keep_length: bool) -> Matrix:
-    """Return rows at the width asked for, cut from the native width where that is enough.
+def project(rows: Matrix, *, native: int, dimensions: int | None, keep_length: bool) -> Matrix:
+    """Return rows of the dimensions that are asked for, cut from the native ones where these are enough.
 
     Args:
         rows: 256 numbers each, unit length.
-        native: The model's own width.
-        asked: The request's `dimensions`.
+        native: The model's own dimensions.
+        dimensions: The request's `dimensions`.
         keep_length: Do not restore unit length after the cut, as some models do not.
     """
-    if asked is None or asked == native:
+    if dimensions is None or dimensions == native:
         return widen(rows, native)
-    if asked > native:
-        return widen(rows, asked)
-    cut = np.ascontiguousarray(widen(rows, native)[:, :asked])
+    if dimensions > native:
+        return widen(rows, dimensions)
+    cut = np.ascontiguousarray(widen(rows, native)[:, :dimensions])
     return cut if keep_length else unit(cut)

@@ -10,7 +10,7 @@ import numpy as np
 
 from openrouter_embeddings._flows import Flow, gather, list_endpoints
 from openrouter_embeddings._protocol import Endpoint, narrowed
-from openrouter_embeddings.errors import ConfigurationError, EmbeddingError, InputError
+from openrouter_embeddings.errors import ConfigurationError, EmbeddingError, InputError, ResponseError
 from openrouter_embeddings.inputs import Input, check_inputs
 from openrouter_embeddings.results import Matrix
 
@@ -66,6 +66,9 @@ def _provider(
         first = yield from run_alone(session.call(options, inputs))
         # In another order: the answer to an equal request may be a stored one.
         again = yield from run_alone(session.call(options, inputs[::-1]))
+        if first.dimensions != again.dimensions:
+            widths = f"{first.dimensions} dimensions, then {again.dimensions}"
+            raise ResponseError(f"Equal requests were answered with {widths}.", model=session.given.model)
     except ENDS_A_CHECK:
         raise
     except EmbeddingError as error:

@@ -249,9 +249,10 @@ class ConsistencyCheck:
         lowest = "" if pair is None else f"the lowest cosine is {self.lowest[pair]:.6f}{names}."
         instead = [provider.tag for provider in self.providers if provider.pin_kept is False]
         if verdict == "disagree":
-            if self._decided(AGREEMENT) is not False:
-                return f"They do not agree: one's embeddings are {self.norm_ratio:.2f} times as long as another's; {lowest}"
-            return f"They do not agree: {lowest or 'their widths differ.'}"
+            widths = {provider.dimensions for provider in self.providers if provider.ok}
+            if self._decided(AGREEMENT) is False:
+                return f"They do not agree: {lowest if len(widths) == 1 else 'their widths differ.'}"
+            return f"They do not agree: one's embeddings are {self.norm_ratio:.2f} times as long as another's; {lowest}"
         if verdict == UNKNOWN and instead:
             return f"Unknown: another provider answered in place of {', '.join(instead)}."
         if pair is None:
@@ -287,6 +288,6 @@ def _table(*rows: Sequence[str]) -> list[str]:
     lines = list[str]()
     for *cells, last in clean:
         start = "".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        room = max(_WIDTH, len(start) + 30)
+        room = max(_WIDTH, len(start) + 20)
         lines += textwrap.wrap(last, room, initial_indent=start, subsequent_indent=" " * len(start)) or [start.rstrip()]
     return lines

@@ -102,6 +102,8 @@ class World:
         scales: Each provider's length of an embedding.
         batch: What a batch does: `"right"`, `"turned"` round, or `"other"` numbers.
         cut: Whether a shorter embedding is the beginning of the full one.
+        shares: How often each provider serves what is neither pinned nor sticky; empty: at random.
+        served: Who has answered to unmarked texts.
     """
 
     seed: int
@@ -117,14 +119,18 @@ class World:
     scales: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
     batch: str = "right"
     cut: bool = True
+    shares: tuple[float, ...] = ()
     served: set[int] = field(default_factory=set)
-    """Who has answered to unmarked texts."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         self.noises = np.random.default_rng(self.seed)
         self.home = self.chance.randrange(self.providers)
-        self.shares = [self.chance.random() + 0.05 for _ in range(self.providers)]
+        self.shares = self.shares or tuple(self.chance.random() + 0.05 for _ in range(self.providers))
+
+    def quiet_and_pinned(self) -> bool:
+        """Return whether nothing should be in the way of a verdict."""
+        return self.noise <= 1e-4 and self.pins == "kept" and self.named and self.listed
 
     def list_providers(self) -> Response:
         if not self.listed:
@@ -149,11 +155,10 @@ class World:
         texts, width = body["input"], body.get("dimensions", WIDTH)
         rows = np.empty((len(texts), WIDTH), np.float64)
         for index, text in enumerate(texts):
-            side = VALUES.get(body.get("input_type", ""), "")
-            for prefix, meant in PREFIXES.items():
-                if text.startswith(prefix):
-                    text, side = text.removeprefix(prefix), meant  # noqa: PLW2901
-            rows[index] = self.embedding(text, provider, side, together=len(texts) > 1, narrow=width < WIDTH)
+            prefix = next((prefix for prefix in PREFIXES if text.startswith(prefix)), "")
+            side = PREFIXES.get(prefix) or VALUES.get(body.get("input_type", ""), "")
+            bare = text.removeprefix(prefix)
+            rows[index] = self.embedding(bare, provider, side, together=len(texts) > 1, narrow=width < WIDTH)
         if self.batch == "turned":
             rows = rows[::-1]
         return rows[:, :width] * self.scales[provider]

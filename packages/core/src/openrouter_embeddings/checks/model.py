@@ -1,272 +1,210 @@
-"""Does a model do what its profile says? A handful of tiny live requests, each of which answers several questions.
-
-One text goes out unmarked, twice. One batch holds it again among many others, and once behind each prefix. Then one
-request for each value of `input_type`, and one for a shorter width. `Observations` keeps what was found.
-"""
+"""Does a model do what its profile says? What was seen, held against it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from math import sqrt
 
 import numpy as np
 
-from openrouter_embeddings._flows import MAX_INPUTS, Flow, marking
-from openrouter_embeddings._protocol import merged
+from openrouter_embeddings._flows import Flow
 from openrouter_embeddings.errors import EmbeddingError, InvalidRequestError, ModelNotFoundError
 from openrouter_embeddings.inputs import InputType
-from openrouter_embeddings.options import Options
 from openrouter_embeddings.profiles import UNKNOWN as NO_PROFILE
-from openrouter_embeddings.profiles import Marking, Profile
-from openrouter_embeddings.results import EmbeddingResult, Matrix
 
-from .probe import Observations, cosine, embed_probe, find_largest_batch
-from .reports import DIFFERS, OK, UNKNOWN, ModelCheck
-from .session import PROBES, CheckSession
+from .compare import Comparison, Noise, compare, noise_of
+from .probe import INPUT_TYPES, Observations, observe
+from .reports import DIFFERS, FAILED, OK, UNKNOWN, Finding, ModelCheck
+from .session import ENDS_A_CHECK, CheckSession, endpoints_named
 
-_INPUT_TYPES: tuple[InputType, InputType] = ("query", "document")
-
-
-_TEXT = PROBES[0]
-
-
-_SAME = 1e-5
+_EQUAL = 1e-5
 """How far a cosine may fall short of 1 between two answers to one request that count as one."""
-
-
-_BATCH_SAME = 1e-4
-"""In a batch sums are taken in another order, at some hosts in half precision."""
-
-
-_ROUGHLY_SAME = 1e-3
-"""Another host's quantization changes a cosine by less. A mark that is heard changes it by far more."""
-
-
 _UNIT = 1e-3
-
-
+"""How far from 1 a length may be that counts as 1."""
+_ASSUMED_NOISE = 4e-3
+"""Where no request could be repeated."""
 _REFUSED = (InvalidRequestError, ModelNotFoundError)
 """How a parameter that no provider takes is answered."""
+_WORDS = {frozenset({True}): "honoured", frozenset({False}): "ignored", frozenset[bool](): "not to be told"}
 
-
-def verdict_on(expected: bool | None, found: bool) -> str:
-    """Return the verdict on a fact that the profile states, or says nothing of (None)."""
-    if expected is None:
-        return OK if found else UNKNOWN
-    return OK if found == expected else DIFFERS
+_Seen = tuple[str, str, str]
+"""Name, verdict and detail of a finding."""
 
 
 def check_model(session: CheckSession) -> Flow[ModelCheck]:
-    """Try the model, and hold what it does against its profile."""
-    seen = Observations(session)
+    """Try the model live, and hold what it does against its profile.
+
+    It sends at most 13 requests of some 3,000 tokens together: 6 where there is no `input_type` to try, 12 where there
+    is one value, 13 where queries and documents have one each; and some more where the pin or a large batch is refused.
+    One is a batch of as many tiny texts as the profile allows, 256 at most. The providers' listing is read once.
+    """
+    findings: list[_Seen]
     try:
-        alone = yield from embed_probe(seen, [_TEXT])
+        findings = list(_findings((yield from observe(session))))
+    except ENDS_A_CHECK:
+        raise
     except EmbeddingError as error:
-        seen.record_error("answers", error)
-    else:
-        _check_first_answer(seen, alone)
-        yield from _check_determinism(seen, alone.embeddings[0])
-        yield from _check_batch(seen, alone.embeddings[0])
-        yield from _input_types(seen, alone.embeddings[0])
-        for side in _INPUT_TYPES:
-            _check_marking(seen, side, alone.embeddings[0])
-        yield from _dimensions(seen, alone.embeddings[0])
-        _providers(seen)
+        findings = [_failed("answers", error)]
     return ModelCheck(
         model=session.given.model,
         gateway=session.gateway.name,
         profile=session.profile.family,
-        findings=tuple(seen.findings),
+        findings=tuple(Finding(name=name, verdict=verdict, detail=detail) for name, verdict, detail in findings),
         usage=session.usage(),
     )
 
 
-def _check_first_answer(seen: Observations, alone: EmbeddingResult) -> None:
-    """Read what the first answer tells."""
-    profile, known = seen.profile, seen.profile is not NO_PROFILE
-    seen.record("answers", OK, f"as {alone.model}")
-    native = profile.native_dimensions
+def verdict_on(expected: bool | None, seen: Collection[bool]) -> str:
+    """Return the verdict on a fact.
+
+    Args:
+        expected: What the profile states. None: it says nothing, and True is what one would wish.
+        seen: What was seen; both where providers are not alike, nothing where it cannot be told.
+    """
+    if expected is None:
+        return OK if set(seen) == {True} else UNKNOWN
+    if (not expected) in seen:
+        return DIFFERS
+    return OK if expected in seen else UNKNOWN
+
+
+def _findings(seen: Observations) -> Iterator[_Seen]:
+    noise = noise_of(seen.equal())
+    values = {side: compare(seen.unmarked(), seen.samples.get(side, ()), noise) for side in seen.values()}
+    yield from _first_answer(seen)
+    yield _normalised(seen, noise)
+    yield _deterministic(seen, noise)
+    yield from _batch(seen, noise)
+    yield _input_type(seen, values)
+    for side in INPUT_TYPES:
+        yield _marking(seen, side, values, noise)
+    yield from _dimensions(seen)
+    detail = ", ".join(seen.providers) or "no answer named a provider"
+    if seen.pin is not None and not all(endpoints_named(name, [seen.pin]) for name in seen.providers):
+        detail += f"; {seen.pin.tag} alone was asked for"
+    yield "served by", OK if seen.providers else UNKNOWN, detail
+
+
+def _failed(name: str, error: EmbeddingError) -> _Seen:
+    return name, FAILED + type(error).__name__, error.message
+
+
+def _first_answer(seen: Observations) -> Iterator[_Seen]:
+    profile, came, native = seen.profile, seen.first.dimensions, seen.profile.native_dimensions
+    yield "answers", OK, f"as {seen.first.model}"
     says = "the profile names none" if native is None else f"the profile says {native}"
-    verdict = UNKNOWN if native is None else verdict_on(True, alone.dimensions == native)
-    seen.record("native dimensions", verdict, f"{alone.dimensions}; {says}")
-    in_base64 = seen.learned.encoding == "base64"
-    how = "honoured" if in_base64 else "refused, floats are asked for" if seen.learned.base64_was_refused else ""
-    expected = profile.base64 if known else None
-    seen.record("base64", verdict_on(expected, in_base64), how or "floats came back")
-    length = float(np.linalg.norm(alone.embeddings[0].astype(np.float64)))
-    seen.record("normalised", verdict_on(profile.normalized, abs(length - 1.0) <= _UNIT), f"length {length:.4f}")
+    yield "native dimensions", UNKNOWN if native is None else verdict_on(True, {came == native}), f"{came}; {says}"
+    expected = None if profile is NO_PROFILE else profile.base64
+    yield "base64", verdict_on(expected, {seen.base64 == "honoured"}), seen.base64
 
 
-def _check_determinism(seen: Observations, alone: Matrix) -> Flow[None]:
-    """Ask for the same once more: the difference, if any, is the noise that all else is measured by."""
-    try:
-        again = yield from embed_probe(seen, [_TEXT])
-    except EmbeddingError as error:
-        return seen.record_error("deterministic", error)
-    if again.usage.server_cached:
-        detail = "the gateway's own cache answered; check with a client without server_cache"
-        return seen.record("deterministic", UNKNOWN, detail)
-    row = again.embeddings[0]
-    if row.shape != alone.shape:
-        return seen.record("deterministic", DIFFERS, f"{len(row)} dimensions, {len(alone)} in the first answer")
-    found = cosine(alone, row)
-    seen.noise = max(0.0, 1.0 - found)
-    detail = f"cosine {found:.6f} to the first answer, no number off by more than {np.abs(alone - row).max():.2g}"
-    return seen.record("deterministic", verdict_on(True, 1.0 - found <= _SAME), detail)
+def _normalised(seen: Observations, noise: Noise) -> _Seen:
+    """Hold the lengths against 1. Noise that turns an embedding so far may stretch it as far."""
+    samples = [sample for kind in ("single", "texts", "batch") for sample in seen.samples.get(kind, ())]
+    answers = [list(seen.first.embeddings), *(list(sample.rows.values()) for sample in samples)]
+    lengths = [float(np.median(np.linalg.norm(np.asarray(rows, dtype=np.float64), axis=1))) for rows in answers]
+    farthest = max(abs(length - 1.0) for length in lengths)
+    stretch = sqrt(2.0 * max(map(min, noise.values()), default=_ASSUMED_NOISE))
+    is_unit = {True} if farthest <= _UNIT else {False} if farthest > _UNIT + stretch else set[bool]()
+    shown = sorted({f"{length:.4f}" for length in lengths}, key=float)
+    detail = f"length {shown[0]}" if len(shown) == 1 else f"lengths {shown[0]} to {shown[-1]}"
+    return "normalised", verdict_on(seen.profile.normalized, is_unit), detail
 
 
-def _check_batch(seen: Observations, alone: Matrix) -> Flow[None]:
-    """Ask for as many texts as a request may hold, the one text and its marked forms among them."""
-    limit = seen.profile.max_inputs
-    most = min(MAX_INPUTS, limit or MAX_INPUTS)
-    marks = {side: mark.prefix for side, mark in _marks(seen).items() if mark.prefix and not mark.input_type}
-    prefixes = list(dict.fromkeys(marks.values()))
-    # The second place, and at least two longer texts after it: whoever sorts, turns or reverses a batch moves it.
-    longer = [" ".join(PROBES[:count]) for count in (2, 3)]
-    firsts = ["text 0", _TEXT, *(prefix + _TEXT for prefix in prefixes), *longer]
-    texts = [*firsts, *(f"text {number}" for number in range(1, most - len(firsts) + 1))]
-    try:
-        result, refused = yield from find_largest_batch(seen, texts)
-    except EmbeddingError as error:
-        return seen.record_error("batch", error)
-    accepted = 1 if result is None else len(result)
-    detail = f"{accepted} input{'s' * (accepted > 1)} in a request" + (f"; {refused} were refused" if refused else "")
-    seen.record("batch size", verdict_on(True if limit else None, not refused), detail)
-    if result is None:
-        return seen.record("batch equals single", UNKNOWN, "a request holds one input only")
-    _in_its_place(seen, alone, result.embeddings)
-    rows = dict(zip(prefixes, result.embeddings[2:], strict=False))
-    seen.marked |= {side: rows[prefix] for side, prefix in marks.items() if prefix in rows}
-    return None
+def _deterministic(seen: Observations, noise: Noise) -> _Seen:
+    name = "deterministic"
+    error = seen.errors.get("single") or seen.errors.get("texts")
+    if error is not None:
+        return _failed(name, error)
+    if not noise:
+        cached = seen.session.given.server_cache is not None
+        why = "the gateway's own cache answered; check with a client without server_cache"
+        return name, UNKNOWN, why if cached else "no provider answered equal requests twice"
+    largest = max(map(max, noise.values()))
+    # Where no provider is named, two that differ may be two providers; if even the nearest two do, it is the model.
+    noisy = any((min if provider is None else max)(found) > _EQUAL for provider, found in noise.items())
+    equal = {False} if noisy else {True} if largest <= _EQUAL else set[bool]()
+    return name, verdict_on(True, equal), f"cosine {1.0 - largest:.6f} at least between equal requests"
 
 
-def _in_its_place(seen: Observations, alone: Matrix, rows: Matrix) -> None:
-    """Say whether the text has its own embedding in the batch, and no other text has it."""
-    others = [cosine(alone, row) for row in rows]
-    own, others[1] = others[1], -1.0
-    nearest = int(np.argmax(others))
-    mixed_up = others[nearest] >= own
-    detail = f"cosine {own:.6f}" + (f", but {others[nearest]:.6f} in the place of input {nearest}" if mixed_up else "")
-    seen.record("batch equals single", verdict_on(True, seen.same(own, _BATCH_SAME) and not mixed_up), detail)
-
-
-def _marks(seen: Observations) -> dict[InputType, Marking]:
-    """Return how the client marks each side."""
-    return {side: marking(seen.session.options, seen.profile, side) for side in _INPUT_TYPES}
-
-
-def _set_by_user(options: Options) -> bool:
-    return bool(options.query_input_type or options.document_input_type)
-
-
-def _input_types(seen: Observations, alone: Matrix) -> Flow[None]:
-    """Ask with each value of `input_type` that is sent, or one that is documented, and see whether it is heard."""
-    marks = _marks(seen)
-    values: dict[InputType, str] = {side: mark.input_type for side, mark in marks.items() if mark.input_type}
-    expected = bool(values) if seen.profile is not NO_PROFILE or _set_by_user(seen.session.options) else None
-    documented = seen.session.gateway.input_types
-    if not values and documented is not None:
-        values = {"query": documented[0]}
-    if not values:
-        return seen.record("input_type", UNKNOWN, "none is sent, and no value is documented")
-    rows: dict[InputType, Matrix] = {}
-    for side, value in values.items():
-        prefix = marks[side].prefix if marks[side].input_type else ""
-        try:
-            result = yield from embed_probe(seen, [_TEXT, prefix + _TEXT], document_input_type=value)
-        except _REFUSED as error:
-            verdict = DIFFERS if expected else OK if expected is False else UNKNOWN
-            return seen.record("input_type", verdict, f"{value!r} is refused ({type(error).__name__})")
-        except EmbeddingError as error:
-            return seen.record_error("input_type", error)
-        rows[side] = result.embeddings[0]
-        if marks[side].input_type:
-            seen.marked[side] = result.embeddings[1]
-    return _input_type_verdict(seen, alone, rows, values, expected)
-
-
-def _input_type_verdict(
-    seen: Observations,
-    alone: Matrix,
-    rows: Mapping[InputType, Matrix],
-    values: Mapping[InputType, str],
-    expected: bool | None,
-) -> None:
-    found = {side: cosine(alone, row) for side, row in rows.items()}
-    heard = [not seen.same(one, _ROUGHLY_SAME) for one in found.values()]
-    parts = [f"{values[side]!r} to none {one:.6f}" for side, one in found.items()]
-    if len(rows) == len(_INPUT_TYPES):
-        parts.append(f"query to document {cosine(rows['query'], rows['document']):.6f}")
-    honoured = all(heard) if expected else any(heard)
-    word = "honoured" if all(heard) else "honoured in part" if any(heard) else "ignored"
-    seen.record("input_type", verdict_on(expected, honoured), f"{word}; cosines: {', '.join(parts)}")
-
-
-def _check_marking(seen: Observations, side: InputType, alone: Matrix) -> None:
-    """Say whether a side's whole mark changes the embedding."""
-    name, mark = f"{side} marking", _marks(seen)[side]
-    known = seen.profile is not NO_PROFILE
-    if not mark.prefix and not mark.input_type:
-        seen.record(name, OK if known else UNKNOWN, "none")
+def _batch(seen: Observations, noise: Noise) -> Iterator[_Seen]:
+    """Say how large a batch was taken, and whether the one text has its own embedding in it."""
+    if "batch" in seen.errors:
+        yield _failed("batch", seen.errors["batch"])
         return
-    what = " and ".join(["a prefix"] * bool(mark.prefix) + [f"input_type {mark.input_type!r}"] * bool(mark.input_type))
-    if side not in seen.marked:
-        seen.record(name, UNKNOWN, f"{what}: not seen, as no request for it landed")
-        return
-    found = cosine(alone, seen.marked[side])
-    changed = not seen.same(found, _ROUGHLY_SAME)
-    verdict = verdict_on(True if known or _set_by_user(seen.session.options) else None, changed)
-    seen.record(
-        name, verdict, f"{what}: {'cosine' if changed else 'no effect, cosine'} {found:.6f} to the unmarked text"
-    )
-
-
-def _dimensions(seen: Observations, alone: Matrix) -> Flow[None]:
-    """Ask for a shorter width, and see whether it comes, and whether it is the beginning of the full embedding."""
-    asked = seen.session.options.dimensions or _shorter(seen.profile, len(alone))
-    row: Matrix | None = None
-    if asked is None:
-        seen.record("dimensions", UNKNOWN, "there is no shorter width to ask for")
+    detail = f"{seen.accepted} input{'s' * (seen.accepted > 1)} in a request"
+    detail += f"; {seen.refused} were refused" if seen.refused else ""
+    yield "batch size", verdict_on(True if seen.profile.max_inputs else None, {not seen.refused}), detail
+    name = "batch equals single"
+    if seen.accepted == 1:
+        yield name, UNKNOWN, "a request holds one input only"
+    elif seen.moved_to is not None:
+        yield name, DIFFERS, f"the text's embedding stands in the place of input {seen.moved_to}"
     else:
-        row = yield from _embed_at_width(seen, asked)
-    if row is None or len(row) >= len(alone):
-        return seen.record("dimensions are a cut", UNKNOWN, "no shorter embedding came")
-    found = cosine(alone[: len(row)], row)
-    expected = True if seen.profile.selectable is not None else None
-    detail = f"cosine {found:.6f} to the first {len(row)} numbers of the full embedding"
-    return seen.record("dimensions are a cut", verdict_on(expected, seen.same(found, _ROUGHLY_SAME)), detail)
+        found = compare(seen.samples.get("single", ()), seen.unmarked(), noise)
+        yield name, verdict_on(False, found.differs), str(found)
 
 
-def _embed_at_width(seen: Observations, asked: int) -> Flow[Matrix | None]:
-    """Return the text's embedding at the width asked for by a plain field: so another width is an answer, not an error."""
+def _input_type(seen: Observations, found: Mapping[InputType, Comparison]) -> _Seen:
+    name, values = "input_type", seen.values()
+    if not values:
+        return name, UNKNOWN, "none is sent, and no value is documented"
+    expected = any(mark.input_type for mark in seen.marks().values()) if _is_known(seen) else None
+    for side, value in values.items():
+        error = seen.errors.get(side)
+        if isinstance(error, _REFUSED):
+            verdict = UNKNOWN if expected is None else DIFFERS if expected else OK
+            return name, verdict, f"{value!r} is refused ({type(error).__name__})"
+        if error is not None:
+            return _failed(name, error)
+    differs = frozenset[bool]().union(*(comparison.differs for comparison in found.values()))
+    verdict = verdict_on(expected, differs)
+    if verdict == OK and not all(comparison.differs for comparison in found.values()):
+        verdict = UNKNOWN
+    shown = "; ".join(f"{values[side]!r} to none: {comparison}" for side, comparison in found.items())
+    return name, verdict, f"{_WORDS.get(differs, 'honoured in part')}; {shown}"
+
+
+def _is_known(seen: Observations) -> bool:
+    """Return whether the profile, or the user, says how this model is marked."""
     options = seen.session.options
-    expected = True if options.dimensions or seen.profile.selectable is not None else None
-    body = merged(options.extra_body or {}, {"dimensions": asked})
-    try:
-        result = yield from embed_probe(seen, [_TEXT], extra_body=body)
-    except _REFUSED as error:
-        seen.record("dimensions", verdict_on(expected, False), f"{asked} is refused ({type(error).__name__})")
-        return None
-    except EmbeddingError as error:
-        seen.record_error("dimensions", error)
-        return None
-    seen.record(
-        "dimensions", verdict_on(expected, result.dimensions == asked), f"{asked} asked for, {result.dimensions} came"
-    )
-    row: Matrix = result.embeddings[0]
-    return row
+    return seen.profile is not NO_PROFILE or bool(options.query_input_type or options.document_input_type)
 
 
-def _shorter(profile: Profile, native: int) -> int | None:
-    """Return a width below the native one that the model should give, or may."""
-    allowed = profile.selectable
-    if isinstance(allowed, frozenset):
-        return max((one for one in allowed if one < native), default=None)
-    least = allowed[0] if allowed is not None else 1
-    half = max(native // 2, least)
-    return half if half < native else None
+def _marking(seen: Observations, side: InputType, values: Mapping[InputType, Comparison], noise: Noise) -> _Seen:
+    """Say whether a side's whole mark changes the embedding."""
+    name, mark = f"{side} marking", seen.marks()[side]
+    if not mark.prefix and not mark.input_type:
+        return name, OK if seen.profile is not NO_PROFILE else UNKNOWN, "none"
+    what = " and ".join(["a prefix"] * bool(mark.prefix) + [f"input_type {mark.input_type!r}"] * bool(mark.input_type))
+    if mark.prefix:
+        paired = not mark.input_type
+        unmarked = seen.samples.get("texts", []) if paired else seen.unmarked()
+        found = compare(unmarked, seen.samples.get(f"{side} prefix", ()), noise, paired=paired)
+    else:
+        found = values[side]
+    verdict = verdict_on(True if _is_known(seen) else None, found.differs)
+    return name, verdict, f"{what}: {'no effect, ' * (False in found.differs)}{found}"
 
 
-def _providers(seen: Observations) -> None:
-    """Say who served."""
-    names = list(dict.fromkeys(name for result in seen.results for name in result.providers))
-    seen.record("served by", OK if names else UNKNOWN, ", ".join(names) or "no answer named a provider")
+def _dimensions(seen: Observations) -> Iterator[_Seen]:
+    """Say whether a shorter width came, and whether it is the beginning of the full embedding."""
+    name, asked, came, error = "dimensions", seen.width, seen.came, seen.errors.get("dimensions")
+    selectable = True if seen.profile.selectable is not None else None
+    expected = True if seen.session.options.dimensions else selectable
+    if asked is None:
+        yield name, UNKNOWN, "there is no shorter width to ask for"
+    elif isinstance(error, _REFUSED):
+        yield name, verdict_on(expected, {False}), f"{asked} is refused ({type(error).__name__})"
+    elif error is not None:
+        yield _failed(name, error)
+    else:
+        yield name, verdict_on(expected, {came == asked}), f"{asked} asked for, {came} came"
+    name = "dimensions are a cut"
+    if came is None or came >= seen.first.dimensions:
+        yield name, UNKNOWN, "no shorter embedding came"
+        return
+    full, *equal = ([sample.cut(came) for sample in samples] for samples in (seen.unmarked(), *seen.equal()))
+    found = compare(full, seen.samples.get("dimensions", ()), noise_of(equal))
+    same = {not differs for differs in found.differs}
+    yield name, verdict_on(selectable, same), f"{found}, to the first {came} numbers of the full embedding"

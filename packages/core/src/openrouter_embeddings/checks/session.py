@@ -1,9 +1,10 @@
-"""One check under way: small live requests, kept out of every cache."""
+"""One check under way: small live requests, kept out of every cache, and pinned to a provider where that is wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from openrouter_embeddings._flows import (
     drain_queue,
     prepare_call,
 )
+from openrouter_embeddings._protocol import Endpoint, merged
 from openrouter_embeddings.errors import (
     AuthenticationError,
     BudgetExceededError,
@@ -46,6 +48,8 @@ PROBES = (
 ENDS_A_CHECK = (AuthenticationError, InsufficientCreditsError, BudgetExceededError)
 """What is wrong with the account, not with a model or a provider."""
 
+_PIN = ("order", "only", "allow_fallbacks")
+
 
 class CheckSession:
     """The client's options as a check uses them, and what was spent so far.
@@ -71,12 +75,9 @@ class CheckSession:
         self._count = count
         self._calls: list[EmbedCall] = []
 
-    def initial_limits(self, options: Options) -> LearnedLimits:
-        """Return what is known of a provider that was never asked before."""
-        return LearnedLimits.initial(options, self.profile)
-
-    def call(self, options: Options, inputs: Sequence[Input], learned: LearnedLimits) -> EmbedCall:
-        """Return a call that embeds documents, and count what it will spend."""
+    def call(self, options: Options, inputs: Sequence[Input]) -> EmbedCall:
+        """Return a call that embeds documents, knows nothing of the model, and counts what it will spend."""
+        learned = LearnedLimits.initial(options, self.profile)
         call = prepare_call(
             options, learned, inputs, "document", address=self.gateway.base_url, urgent=False, count=self._count
         )
@@ -110,3 +111,33 @@ def cosines(first: Matrix, second: Matrix) -> Cosines:
     lengths: Cosines = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     found: Cosines = (a * b).sum(axis=1) / lengths
     return np.clip(found, -1.0, 1.0)
+
+
+def preferences(options: Options) -> Mapping[str, Any]:
+    """Return the provider preferences as they would be sent."""
+    extra = (options.extra_body or {}).get("provider")
+    return merged(options.provider or {}, extra if isinstance(extra, Mapping) else {})
+
+
+def pinned_to(options: Options, tag: str) -> Options:
+    """Return options by which this provider alone may answer; every other preference holds on."""
+    pin = {"only": [tag], "allow_fallbacks": False}
+    provider = {name: value for name, value in (options.provider or {}).items() if name not in _PIN}
+    extra = dict(options.extra_body or {})
+    theirs = extra.get("provider")
+    if isinstance(theirs, Mapping):  # it is merged in last, and would undo the pin
+        extra["provider"] = {name: value for name, value in theirs.items() if name not in _PIN}
+    return replace(options, provider={**provider, **pin}, extra_body=extra or None)
+
+
+def endpoints_named(name: str, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """Return the endpoints that an answer may mean by a name: a tag means one of them, a provider all of its own."""
+    return [
+        endpoint
+        for endpoint in endpoints
+        if _plain(name) in {_plain(word) for word in (endpoint.tag, endpoint.tag.partition("/")[0], endpoint.name)}
+    ]
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "-")

@@ -31,6 +31,7 @@ class Subject:
 
 ENVIRONMENTS = {
     "core": Environment(("core",), ("pybase64==1.5.1",)),
+    "zstd": Environment(("core",), ("backports.zstd==1.8.0",)),
     "langchain": Environment(("core", "langchain"), ("langchain-openai==1.7.3",)),
     "llama-index": Environment(("core", "llama-index"), ("llama-index-embeddings-openai-like==0.4.0",)),
     "haystack": Environment(("core", "haystack"), ("haystack-ai==3.4.0",)),

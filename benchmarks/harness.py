@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -31,26 +31,38 @@ def clean_environment() -> dict[str, str]:
 class Server:
     """The server's process."""
 
+    environment: Mapping[str, str] = {}
+    """What a client's environment holds besides."""
+
     def __init__(self, python: Path, dimensions: int, folder: Path) -> None:
         self.dimensions = dimensions
         self.table = folder / f"table-{dimensions}.f32"
         command = [str(python), str(HERE / "server.py"), "--dimensions", str(dimensions), "--table", str(self.table)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        self._root = f"http://127.0.0.1:{json.loads(self._process.stdout.readline())['port']}"
-        self.url = f"{self._root}/api/v1"
+        self.port = int(json.loads(self._process.stdout.readline())["port"])
+        self.url = f"http://127.0.0.1:{self.port}/api/v1"
 
     def control(self, **settings: float) -> None:
         """Say how requests are answered from now on, and start the counters anew."""
-        self._get(f"/control?{urlencode(settings)}")
+        self.get(f"/control?{urlencode(settings)}")
+
+    def change(self, **settings: float) -> float:
+        """Change what `control` said and keep the counters; return when, by the server's clock."""
+        return float(self.get(f"/change?{urlencode(settings)}")["now"])
 
     def stats(self) -> dict[str, Any]:
         """Return the counters since `control`."""
-        return self._get("/stats")
+        return self.get("/stats")
 
-    def _get(self, target: str) -> dict[str, Any]:
+    def times(self) -> dict[str, list[float]]:
+        """Return when requests landed and when they were refused since `control`."""
+        return self.get("/times")
+
+    def get(self, target: str) -> dict[str, Any]:
+        """Return what the server says about itself."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(self._root + target, timeout=30) as answer:
+        with opener.open(f"http://127.0.0.1:{self.port}{target}", timeout=30) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
@@ -68,11 +80,11 @@ class Client:
     """A worker process."""
 
     def __init__(self, subject: Subject, python: Path, server: Server) -> None:
-        self.subject = subject
+        self.subject, self.server = subject, server
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
             [str(python), str(HERE / "worker.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
-            text=True, bufsize=1, env=clean_environment(),
+            text=True, bufsize=1, env=clean_environment() | dict(server.environment),
         )  # fmt: skip
         self.do(
             "open", module=subject.module, name=subject.kind, url=server.url, table=str(server.table),
@@ -81,14 +93,18 @@ class Client:
 
     def do(self, what: str, **arguments: Any) -> dict[str, Any]:
         """Have one command done; raise `Failed` with what the client said if it cannot."""
-        assert self._process.stdin is not None
+        self.begin(what, **arguments)
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"do": what, **arguments}) + "\n")
         line = self._process.stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else {"failed": self._last_words()}
         if "failed" in answer:
             raise Failed(f"{self.subject.label}: {answer['failed']}")
         return answer
+
+    def begin(self, what: str, **arguments: Any) -> None:
+        """Have one command begun, and do not wait for its end."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": what, **arguments}) + "\n")
 
     def _last_words(self) -> str:
         self._log.seek(0)
@@ -108,12 +124,12 @@ class Bench:
         self.pythons, self.absent, self.quick = pythons, absent, quick
         self.failures: dict[str, str] = {}
         self._servers: dict[int, Server] = {}
-        self._folder = folder
+        self.folder = folder
 
     def server(self, dimensions: int = 1536) -> Server:
         """Return the server for this width, started at first use."""
         if dimensions not in self._servers:
-            self._servers[dimensions] = Server(self.pythons["core"], dimensions, self._folder)
+            self._servers[dimensions] = Server(self.pythons["core"], dimensions, self.folder)
         return self._servers[dimensions]
 
     def stop(self) -> None:
@@ -147,7 +163,7 @@ class Bench:
                 client.stop()
 
     def rounds(
-        self, clients: list[Client], server: Server, turns: int, what: str, settings: dict[str, float], **arguments: Any
+        self, clients: list[Client], turns: int, what: str, settings: dict[str, float], **arguments: Any
     ) -> dict[str, dict[str, Any]]:
         """Let the clients take turns, A B C A B C, and return for each the medians of what it reported."""
         found: dict[str, list[dict[str, Any]]] = {}
@@ -155,16 +171,16 @@ class Bench:
             for client in clients:
                 if turn and client.subject.label not in found:
                     continue
-                server.control(**settings)
+                client.server.control(**settings)
                 try:
                     answer = client.do(what, **arguments)
                 except Failed as failed:
                     found.pop(client.subject.label, None)
                     self._left_out(client.subject, failed)
                     continue
-                seen = server.stats()
+                seen = client.server.stats()
                 answer |= {"requests": seen["requests"], "refused": seen["refused"], "server_cpu": seen["cpu"]}
-                answer |= {"most_in_flight": seen["most_in_flight"]}
+                answer |= {"most_in_flight": seen["most_in_flight"], "wire_bytes": seen["wire_bytes"]}
                 found.setdefault(client.subject.label, []).append(answer)
         return {label: _medians(answers) for label, answers in found.items()}
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE))
 from environments import make_all, versions  # noqa: E402
 from harness import Bench  # noqa: E402
 from results_of import Row, as_json, markdown  # noqa: E402
-from rows import bulk, limits, request, start, stream  # noqa: E402
+from rows import bulk, limits, request, start, stream, tls  # noqa: E402
 
 ROWS: dict[int, Callable[[Bench], Row]] = {
     1: request.one_request,
@@ -32,6 +32,8 @@ ROWS: dict[int, Callable[[Bench], Row]] = {
     6: limits.refusals,
     7: request.one_query,
     8: start.starting,
+    9: tls.edge,
+    10: limits.changing_cap,
 }
 
 

@@ -5,6 +5,7 @@ an answer is a join of ready pieces. It finds the number of inputs by counting q
 benchmark's texts (see truth.py) hold none, and the first text's number, which says which rows are right.
 
 GET /control?latency=0.1&cap=20&rate=2&burst=2 sets what comes next and starts the counters anew; GET /stats reads them.
+GET /change?cap=5 sets something else in the middle of a run; GET /times tells when requests landed or were refused.
 """
 
 from __future__ import annotations
@@ -72,6 +73,9 @@ class State:
     connections: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
+    wire_bytes: int = 0
+    landed_at: list[float] = field(default_factory=list)
+    refused_at: list[float] = field(default_factory=list)
     cpu_at_start: float = field(default_factory=time.process_time)
     _tokens: float = field(default=0.0, init=False)
     _filled: float = field(default_factory=time.monotonic, init=False)
@@ -87,6 +91,7 @@ class State:
         self._filled = now
         if (self.cap and self.in_flight >= self.cap) or (self.rate and self._tokens < 1.0):
             self.refused += 1
+            self.refused_at.append(now)
             return False
         self._tokens -= 1.0
         self.in_flight += 1
@@ -95,7 +100,7 @@ class State:
 
     def seen(self) -> dict[str, Any]:
         """Return the counters."""
-        names = ("requests", "refused", "inputs", "connections", "most_in_flight")
+        names = ("requests", "refused", "inputs", "connections", "most_in_flight", "wire_bytes")
         return {name: getattr(self, name) for name in names} | {"cpu": time.process_time() - self.cpu_at_start}
 
 
@@ -135,6 +140,13 @@ class Exchange(asyncio.Protocol):
         if path == "/control":
             Exchange.state = State(**{name: float(value) for name, value in parse_qsl(query)})  # type: ignore[arg-type]
             self._answer(b"{}")
+        elif path == "/change":
+            for name, value in parse_qsl(query):
+                setattr(Exchange.state, name, float(value))
+            self._answer(json.dumps({"now": time.monotonic()}).encode())
+        elif path == "/times":
+            times = {"landed": Exchange.state.landed_at, "refused": Exchange.state.refused_at}
+            self._answer(json.dumps(times).encode())
         elif path == "/stats":
             self._answer(json.dumps(Exchange.state.seen()).encode())
         elif not Exchange.state.admits():
@@ -146,7 +158,10 @@ class Exchange(asyncio.Protocol):
         count, first, floats = read_request(body)
         state.in_flight -= 1
         state.inputs += count
-        self._answer(self.rows.body(count, first, floats=floats))
+        state.landed_at.append(time.monotonic())
+        answer = self.rows.body(count, first, floats=floats)
+        state.wire_bytes += len(answer)
+        self._answer(answer)
 
     def _answer(self, body: bytes, status: bytes = b"200 OK") -> None:
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))

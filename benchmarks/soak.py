@@ -102,13 +102,13 @@ class Soak:
         )
         self.texts = [f"text {n} {'about something ' * (n % 9)}" for n in range(512)]
         self.truth = self.client.embed_documents(self.texts).embeddings
-        # Without chance in the pauses a closed gate opens when it was told to, and the run takes minutes, not hours.
-        self.gate.chance = lambda: 0.01
+        # Without chance in the pauses an open breaker closes when it was told to, and the run takes minutes, not hours.
+        self.dispatcher.jitter = lambda: 0.01
 
     @property
-    def gate(self) -> Any:
-        """The client's gate."""
-        return self.client._shared.world().gate  # noqa: SLF001  a long run watches what no user sees
+    def dispatcher(self) -> Any:
+        """The queue of the client's requests."""
+        return self.client._state.runtime().dispatcher  # noqa: SLF001  a long run watches what no user sees
 
     def round(self, calls: int) -> None:
         """Make so many calls, half of them in threads, half on a loop of their own, and close the connections."""
@@ -185,7 +185,7 @@ def run(calls: int, *, seed: int) -> list[str]:
         print(
             f"since the warm-up: {now.descriptors - warm.descriptors:+} fds, {now.megabytes - warm.megabytes:+.1f} MB"
         )
-        places = soak.gate.limits.in_flight
+        places = soak.dispatcher.limiter.in_flight
     return complaints(soak.tally, warm, now, places=places)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from statistics import median
 from typing import Any
 
 import catalogue as c
 from catalogue import Subject
-from harness import Bench
+from harness import Bench, Server
 from results_of import Row
 
 LATENCY = 0.1
@@ -21,20 +22,25 @@ _COLUMNS = {
 
 
 def fresh_rounds(
-    bench: Bench, subjects: list[tuple[Subject, int]], turns: int, settings: dict[str, float], *, width: int = WIDTH
+    bench: Bench,
+    subjects: list[tuple[Subject, int]],
+    turns: int,
+    settings: dict[str, float],
+    *,
+    server: Server,
+    others: Mapping[str, Server] | None = None,
 ) -> dict[str, Any]:
     """Let subjects take turns, each turn in a new process, which has all its memory and has learnt nothing.
 
-    Return medians by label.
+    Return medians by label. `others` names, by label, whom another server serves.
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    server = bench.server(width)
     for _ in range(turns):
         for subject, count in subjects:
-            with bench.clients([subject], server) as clients:
+            with bench.clients([subject], (others or {}).get(subject.label, server)) as clients:
                 for client in clients:
                     client.do("load", count=count)
-                seen = bench.rounds(clients, server, 1, "documents", settings)
+                seen = bench.rounds(clients, 1, "documents", settings)
             for label, answer in seen.items():
                 found.setdefault(label, []).append(answer)
     return {label: _middle(answers) for label, answers in found.items()}
@@ -53,9 +59,10 @@ def many_texts(bench: Bench) -> Row:
     arrays = [(one, FULL) for one in (c.IDEAL, c.CORE, c.CORE_ASYNC)]
     lists = [(c.CORE_LIST, FULL), (c.CORE_ASYNC_LIST, FULL), (c.LANGCHAIN, listed)]
     slow = [(c.OPENAI, 10_000), (c.OPENROUTER, 10_000), (c.LLAMA_INDEX, 1000), (c.HAYSTACK, 1000), (c.LITELLM, 1000)]
-    row.measured = fresh_rounds(bench, arrays, 1 if bench.quick else 5, {"latency": LATENCY})
-    row.measured |= fresh_rounds(bench, lists, 1 if bench.quick else 3, {"latency": LATENCY})
-    row.measured |= fresh_rounds(bench, slow, 1 if bench.quick else 2, {"latency": LATENCY})
+    server, settings = bench.server(WIDTH), {"latency": LATENCY}
+    row.measured = fresh_rounds(bench, arrays, 1 if bench.quick else 5, settings, server=server)
+    row.measured |= fresh_rounds(bench, lists, 1 if bench.quick else 3, settings, server=server)
+    row.measured |= fresh_rounds(bench, slow, 1 if bench.quick else 2, settings, server=server)
     for subject, count in arrays + lists + slow:
         if (seen := row.measured.get(subject.label)) is not None:
             seen["complete"] = seen["vectors"] == count
@@ -93,7 +100,8 @@ def adapters(bench: Bench) -> Row:
     row = Row(3, f"{count:,} texts through the adapters, 100 ms a request", dict(_COLUMNS))
     del row.columns["scaled_from"]
     subjects = [(one, count) for one in (c.CORE, c.CORE_LIST, *c.ADAPTERS, c.LLAMA_INDEX_ALONE)]
-    row.measured = fresh_rounds(bench, subjects, 3 if bench.quick else 5, {"latency": LATENCY})
+    turns = 3 if bench.quick else 5
+    row.measured = fresh_rounds(bench, subjects, turns, {"latency": LATENCY}, server=bench.server(WIDTH))
     for key in ("cpu", "wall"):
         for one in (c.OUR_LANGCHAIN, c.OUR_HAYSTACK):
             row.ratio(one.label, c.CORE_LIST.label, 1.3, key=key)
@@ -130,7 +138,7 @@ def _cpu_by_size(bench: Bench, row: Row, subject: Subject, sizes: tuple[int, ...
                 client.do("documents", repeat=1 if count == FULL else 2)
             turns = 1 if bench.quick and count == FULL else 3
             repeat = max(1, 20_000 // count)
-            seen = bench.rounds(clients, server, turns, "documents", {"latency": 0.02}, repeat=repeat)
+            seen = bench.rounds(clients, turns, "documents", {"latency": 0.02}, repeat=repeat)
         for answer in seen.values():
             found[count] = answer["cpu"] / count * 1e6
             row.measured[f"{subject.label}, {count:,}"] = answer | {"us": found[count]}

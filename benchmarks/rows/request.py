@@ -22,7 +22,7 @@ def one_request(bench: Bench) -> Row:
         for client in clients:
             client.do("load", count=COUNT)
             client.do("documents", repeat=2)
-        row.measured = bench.rounds(clients, server, 3 if bench.quick else 9, "documents", {}, repeat=8)
+        row.measured = bench.rounds(clients, 3 if bench.quick else 9, "documents", {}, repeat=8)
     floor = row.get(c.SOCKET.label) or 0.0
     for seen in row.measured.values():
         seen |= {"us": seen["cpu"] / COUNT * 1e6, "cpu_ms": seen["cpu"] * 1e3}
@@ -45,7 +45,7 @@ def one_query(bench: Bench) -> Row:
     with bench.clients(subjects, server) as clients:
         for client in clients:
             client.do("queries", count=50)
-        row.measured = bench.rounds(clients, server, 5 if bench.quick else 11, "queries", {}, count=150)
+        row.measured = bench.rounds(clients, 5 if bench.quick else 11, "queries", {}, count=150)
     floor = row.get(c.HTTPX.label) or 0.0
     for seen in row.measured.values():
         seen |= {"us": seen["cpu"] * 1e6, "wall_us": seen["wall"] * 1e6}

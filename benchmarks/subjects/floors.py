@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -61,6 +62,8 @@ class RawSocket:
         self._path = where.path
         self._socket = socket.create_connection((where.hostname, where.port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if where.scheme == "https":
+            self._socket = ssl.create_default_context().wrap_socket(self._socket, server_hostname=where.hostname)
         self._buffer = bytearray(1 << 23)
 
     def documents(self, texts: Sequence[str]) -> Any:
@@ -87,7 +90,7 @@ class RawSocket:
         while got < end:
             got += self._socket.recv_into(view[got:])
             if not start and (head := self._buffer.find(b"\r\n\r\n", 0, got)) >= 0:
-                length = self._buffer.index(b"content-length: ", 0, head) + 16
+                length = self._buffer[:head].lower().index(b"content-length: ") + 16
                 start, end = head + 4, head + 4 + int(self._buffer[length:head].split(b"\r\n", 1)[0])
         return start, end
 
@@ -95,9 +98,10 @@ class RawSocket:
 class Httpx:
     """One httpx POST and one pydantic decode."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, encoding: str = "gzip, deflate") -> None:
         self._url = f"{url}/embeddings"
-        self._client = httpx.Client(verify=False, headers=_HEADERS, timeout=60)
+        headers = _HEADERS | {"accept-encoding": encoding}
+        self._client = httpx.Client(verify=url.startswith("https"), headers=headers, timeout=60)
 
     def documents(self, texts: Sequence[str]) -> Any:
         """Return one array for one request."""

@@ -112,6 +112,12 @@ class Words:
                 raise ConfigurationError(f"{name}= is no keyword of a call. Pass {ours}= when the object is made.")
             raise ConfigurationError(f"{name}= is no keyword of a call.{self._near(name)}")
 
+    def said(self, text: str) -> str:
+        """Return a text of the core's with the framework's names in it."""
+        for name, theirs in self.names.items():
+            text = text.replace(name, theirs)
+        return text
+
     def reworded(self, error: EmbeddingError, *, things: str = "Ids", ids: Sequence[str] = ()) -> EmbeddingError:
         """Return an error in these words, naming the framework's own objects that it is about.
 
@@ -120,9 +126,7 @@ class Words:
             things: What the objects are, at the start of the sentence that names them.
             ids: Theirs, one for each input of the call.
         """
-        message = error.message.replace(RESUME_HINT, self.resume)
-        for name, theirs in self.names.items():
-            message = message.replace(name, theirs)
+        message = self.said(error.message.replace(RESUME_HINT, self.resume))
         about = [ids[position] for position in error.positions if position < len(ids)]
         return error.reworded(f"{message} {things}: {_listed(about)}." if about else message)
 

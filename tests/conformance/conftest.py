@@ -32,6 +32,10 @@ class Subject:
     deviations: ClassVar[dict[str, str]] = {}
     is_async: ClassVar[bool] = False
     refuses_to_save_a_literal_key: ClassVar[bool] = False
+    own_words: ClassVar[frozenset[str]] = frozenset()
+    """Options and keywords of the framework that other clients have too, and that are taken here."""
+    resume_advice: ClassVar[str] = "Pass resume=error.partial"
+    """What an error says that a caller can do about the rest."""
 
     def __init__(self, **options: Any) -> None:
         self.parts = self.construct(options)
@@ -55,6 +59,18 @@ class Subject:
 
     def _array(self, answer: Any) -> np.ndarray:
         return np.asarray(asyncio.run(answer) if self.is_async else answer, dtype=np.float32)
+
+    @property
+    def clients(self) -> list[Any]:
+        """The core clients in both colours, as the objects hand them out."""
+        return [client for part in self.parts for client in (part.client, part.async_client)]
+
+    def resume(self, texts: list[str], partial: Any) -> np.ndarray:
+        """Embed the rest of a call that failed, as the error's advice says."""
+        if self.is_async:
+            done = self.parts[0].async_client.embed(texts, input_type="document", resume=partial)
+            return asyncio.run(done).embeddings
+        return self.parts[0].client.embed(texts, input_type="document", resume=partial).embeddings
 
     @property
     def usage(self) -> Usage:
@@ -81,6 +97,13 @@ class CoreSync(Subject):
     def query(self, text):
         return self.parts[0].embed_query(text).embeddings[0]
 
+    @property
+    def clients(self):
+        return [self.parts[0], self.parts[0].as_async()]
+
+    def resume(self, texts, partial):
+        return self.parts[0].embed(texts, input_type="document", resume=partial).embeddings
+
 
 class CoreAsync(Async):
     def construct(self, options):
@@ -92,9 +115,18 @@ class CoreAsync(Async):
     async def query(self, text):
         return (await self.parts[0].embed_query(text)).embeddings[0]
 
+    @property
+    def clients(self):
+        return [self.parts[0].as_sync(), self.parts[0]]
+
+    def resume(self, texts, partial):
+        return asyncio.run(self.parts[0].embed(texts, input_type="document", resume=partial)).embeddings
+
 
 class LangChainSync(Subject):
     needs = "langchain_core"
+    own_words = frozenset({"openrouter_api_key", "openrouter_api_base"})
+    resume_advice = 'embeddings.client.embed(texts, input_type="document", resume=error.partial) embeds only the rest'
 
     def construct(self, options):
         from langchain_openrouter_embeddings import OpenRouterEmbeddings
@@ -124,17 +156,22 @@ class LangChainAsync(LangChainSync, Async):
 
 class LlamaIndexSync(Subject):
     needs = "llama_index.core"
+    own_words = frozenset({"model_name", "api_base", "embed_batch_size", "num_workers"})
+    resume_advice = "get_text_embedding_batch(texts, resume=error.partial) embeds only the rest"
 
     def construct(self, options):
         from llama_index.embeddings.openrouter import OpenRouterEmbedding
 
         return [OpenRouterEmbedding(model_name=options.pop("model"), **options)]
 
-    def documents(self, texts):
-        return self.parts[0].get_text_embedding_batch(texts)
+    def documents(self, texts, **more):
+        return self.parts[0].get_text_embedding_batch(texts, **more)
 
     def query(self, text):
         return self.parts[0].get_query_embedding(text)
+
+    def resume(self, texts, partial):
+        return self._array(self.documents(texts, resume=partial))
 
     def dumps(self):
         one = self.parts[0]
@@ -142,8 +179,8 @@ class LlamaIndexSync(Subject):
 
 
 class LlamaIndexAsync(LlamaIndexSync, Async):
-    def documents(self, texts):
-        return self.parts[0].aget_text_embedding_batch(texts)
+    def documents(self, texts, **more):
+        return self.parts[0].aget_text_embedding_batch(texts, **more)
 
     def query(self, text):
         return self.parts[0].aget_query_embedding(text)
@@ -151,6 +188,10 @@ class LlamaIndexAsync(LlamaIndexSync, Async):
 
 class HaystackSync(Subject):
     needs = "haystack"
+    own_words = frozenset({"api_base_url", "input_type", "progress_bar", "http_async_client"})
+    resume_advice = (
+        "`documents` of this error, which is the `__cause__` of a pipeline's, holds those that have an embedding."
+    )
     refuses_to_save_a_literal_key = True  # Haystack's own answer to a Secret that is a token
 
     def construct(self, options):
@@ -163,7 +204,8 @@ class HaystackSync(Subject):
 
         if "api_key" in options:
             options["api_key"] = Secret.from_token(options["api_key"])
-        options["api_base_url"] = options.pop("base_url", None)
+        if "base_url" in options:
+            options["api_base_url"] = options.pop("base_url")
         return [OpenRouterDocumentEmbedder(**options, progress_bar=False), OpenRouterTextEmbedder(**options)]
 
     def documents(self, texts):

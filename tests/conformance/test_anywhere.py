@@ -79,6 +79,19 @@ def test_every_method_works_inside_a_running_loop_and_on_the_next_one(make, trut
         np.testing.assert_allclose(asyncio.run(inside()), truth.rows(texts[:3]), atol=1e-6)
 
 
+def test_one_loop_after_another_sends_each_request_once(make, sent, texts):
+    """Bare `asyncio.run`s over one object, as in property graphs, task queues and notebooks.
+
+    Troubleshooting: more requests mean that one went out on a connection of a loop that is closed, was billed, and was
+    sent again.
+    """
+    subject = make()
+    for _ in range(3):
+        subject.embed_documents(texts[:3])
+    assert subject.usage.retries == 0
+    assert len(sent()) == subject.usage.requests == 3
+
+
 @pytest.mark.parametrize("how", ["pickle", "deepcopy", "copy"])
 def test_a_copy_works_like_the_original(make, sent, truth, texts, how):
     """Objects travel to workers and carry their configuration, never a socket; totals start anew after a pickle.

@@ -59,6 +59,18 @@ def test_one_file_serves_every_framework_in_both_colours(all_of_them, gateway, t
     assert not np.allclose(rows[0][0], rows[0][3]), "the two sides are two entries"
 
 
+def test_a_query_and_a_document_of_one_text_are_two_entries(make, gateway):
+    """A model that tells them apart gives them other numbers.
+
+    Troubleshooting: one payment means that the key is the text alone, as in the frameworks' own caches.
+    """
+    subject = make(model=MARKED, dimensions=256, cache=MemoryCache())
+    document, query = subject.embed_documents(["a"])[0], subject.embed_query("a")
+    np.testing.assert_array_equal(subject.embed_query("a"), query)
+    assert not np.allclose(document, query)
+    assert gateway.paid_inputs() == 2
+
+
 @pytest.mark.parametrize("how", ["path", "sqlite", "memory"])
 def test_a_path_an_os_path_and_an_object_will_do(make, gateway, tmp_path, texts, how):
     """The option is the core's, in every framework.

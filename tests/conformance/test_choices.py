@@ -44,7 +44,7 @@ def test_what_may_have_been_billed_is_left_alone_where_that_is_chosen(make, gate
     assert (len(sent()), subject.usage.replays) == (1, 0)
 
 
-def test_and_sent_again_as_often_as_is_chosen(make, gateway, sent, truth, texts):
+def test_what_may_have_been_billed_is_sent_again_as_often_as_is_chosen(make, gateway, sent, truth, texts):
     """`max_replays=3`: three answers are lost, the fourth is taken, and the usage says how often it was risked.
 
     Troubleshooting: an error means that the default of one replay is in force.

@@ -57,7 +57,7 @@ def test_a_batch_that_is_too_large_is_split_and_the_limit_learnt(make, gateway, 
     assert sum(one.status != 200 for one in sent()) == refused
 
 
-def test_base64_that_is_refused_is_asked_for_once(make, gateway, sent, truth, texts):
+def test_base64_that_is_refused_in_words_is_not_asked_for_again(make, gateway, sent, truth, texts):
     """A 400 about the encoding leads to floats, once, and the client remembers.
 
     Troubleshooting: a fourth request means that the encoding is forgotten; an error, that the 400 was taken for final.

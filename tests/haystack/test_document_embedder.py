@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from haystack import Document
+from tqdm.auto import tqdm
 
-from openrouter_embeddings import ConfigurationError, InsufficientCreditsError, InvalidRequestError
+from openrouter_embeddings import ConfigurationError, InputError
 
-from .conftest import MARKED, UNMARKED
-
-POISON = "poison"
+from .conftest import MARKED
 
 
 def documents(count: int, **meta: Any) -> list[Document]:
@@ -46,21 +45,6 @@ def test_documents_are_never_changed(call: Any, documents_embedder: Any) -> None
     assert [one.to_dict() for one in given] == [one.to_dict() for one in before]
     assert all(one.embedding is None for one in given)
     assert [one.id for one in found] == [one.id for one in given]
-
-
-def test_meta_is_the_sum_over_all_requests(call: Any, documents_embedder: Any, gateway: Any) -> None:
-    one = documents_embedder(batch_size=4)
-    gateway.trouble("status", status=503, times=1)
-    meta = call(one, documents=documents(10))["meta"]
-    requests = gateway.embedding_requests()
-    assert meta["model"] == UNMARKED
-    assert meta["usage"]["requests"] == len(requests) == 4
-    assert meta["usage"]["retries"] == 1
-    whole = documents_embedder(batch_size=10).run(documents(10))["meta"]["usage"]
-    assert meta["usage"]["prompt_tokens"] == whole["prompt_tokens"] > 0
-    assert meta["usage"]["total_tokens"] == whole["total_tokens"]
-    assert meta["usage"]["cost"] == pytest.approx(whole["cost"])
-    assert one.usage.to_dict() == meta["usage"]
 
 
 def test_no_documents_make_no_request(call: Any, documents_embedder: Any, gateway: Any) -> None:
@@ -113,56 +97,34 @@ def test_meta_fields_prefix_and_suffix_are_joined_as_haystack_joins_them(
     assert sent(gateway) == ["<T | 2026 | body>", "<T | >"]
 
 
-def test_one_field_name_alone_is_refused(documents_embedder: Any) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        documents_embedder(meta_fields_to_embed="title")
-    assert str(caught.value) == "meta_fields_to_embed takes a list. Write ['title']."
+EMPTY = [
+    Document(content=""),
+    Document(content=None),
+    Document(content="", meta={"title": "", "other": "not embedded"}),
+]
 
 
-def test_one_bad_text_raises_and_the_error_holds_the_others(call: Any, documents_embedder: Any, gateway: Any) -> None:
-    gateway.trouble("refuse_text", contains=POISON, times=None)
-    given = [*documents(30), Document(content=POISON), *documents(60)[30:]]
-    with pytest.raises(InvalidRequestError) as caught:
-        call(documents_embedder(batch_size=16), documents=given)
-    error: Any = caught.value
-    assert error.positions == (30,)
-    assert [one.content for one in error.documents] == [one.content for one in given if one.content != POISON]
-    assert all(one.embedding for one in error.documents)
-    assert list(error.partial.positions_failed) == [30]
+@pytest.mark.parametrize("options", [{}, {"prefix": "passage: "}, {"suffix": "."}, {"meta_fields_to_embed": ["title"]}])
+def test_a_document_is_empty_before_prefix_suffix_and_separators(
+    call: Any, documents_embedder: Any, gateway: Any, options: dict[str, Any]
+) -> None:
+    """Its embedding would be the prefix's, the same for every empty document: `on_empty` decides instead."""
+    given = [Document(content="a"), *EMPTY]
+    with pytest.raises(InputError) as caught:
+        call(documents_embedder(**options), documents=given)
+    assert caught.value.positions == (1, 2, 3)
+    assert gateway.requests() == []
+    zeros = call(documents_embedder(**options, on_empty="zero"), documents=given)
+    assert [any(one.embedding) for one in zeros["documents"]] == [True, False, False, False]
+    left = call(documents_embedder(**options, raise_on_failure=False), documents=given)
+    assert [one.content for one in left["documents"]] == ["a"]
+    assert len(left["failed_documents"]) == 3
+    assert len(sent(gateway)) == 2
 
 
-def test_or_comes_out_of_the_other_output(call: Any, documents_embedder: Any, gateway: Any) -> None:
-    gateway.trouble("refuse_text", contains=POISON, times=None)
-    given = [*documents(30), Document(content=POISON), *documents(60)[30:]]
-    found = call(documents_embedder(batch_size=16, raise_on_failure=False), documents=given)
-    assert len(found["documents"]) == 60
-    assert all(one.embedding for one in found["documents"])
-    assert found["failed_documents"] == [given[30]]
-    assert found["meta"]["usage"]["requests"] == len(gateway.embedding_requests())
-    (failed,) = found["meta"]["failed"]
-    assert (failed["position"], failed["id"], failed["error"]) == (30, given[30].id, "InvalidRequestError")
-    assert POISON not in failed["message"]
-
-
-def test_an_empty_document_fails_alone(call: Any, documents_embedder: Any, gateway: Any) -> None:
-    given = [Document(content="a"), Document(content=""), Document(content="b")]
-    found = call(documents_embedder(raise_on_failure=False), documents=given)
-    assert [one.content for one in found["documents"]] == ["a", "b"]
-    assert [one["position"] for one in found["meta"]["failed"]] == [1]
-    assert found["failed_documents"] == [given[1]]
-    only = call(documents_embedder(raise_on_failure=False), documents=[Document(content="")])
-    assert (only["documents"], len(only["failed_documents"])) == ([], 1)
-
-
-def test_what_ends_the_whole_job_names_every_document(call: Any, documents_embedder: Any, gateway: Any) -> None:
-    gateway.trouble("status", status=402, times=None)
-    with pytest.raises(InsufficientCreditsError) as caught:
-        call(documents_embedder(), documents=documents(3))
-    assert vars(caught.value)["documents"] == []
-    found = call(documents_embedder(raise_on_failure=False), documents=documents(3))
-    assert found["documents"] == []
-    assert [one["error"] for one in found["meta"]["failed"]] == ["InsufficientCreditsError"] * 3
-    assert len(found["failed_documents"]) == 3
+def test_white_space_is_no_emptiness(call: Any, documents_embedder: Any, gateway: Any) -> None:
+    call(documents_embedder(prefix="p"), documents=[Document(content=" ")])
+    assert sent(gateway) == ["p "]
 
 
 def test_a_missing_key_raises_whatever_raise_on_failure_says(
@@ -173,17 +135,31 @@ def test_a_missing_key_raises_whatever_raise_on_failure_says(
         call(documents_embedder(raise_on_failure=False), documents=documents(1))
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def test_the_progress_bar_shows_on_a_terminal_only(
     call: Any, documents_embedder: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     for stream, wanted, shown in [(Terminal(), True, True), (Terminal(), False, False), (io.StringIO(), True, False)]:
         monkeypatch.setattr("sys.stderr", stream)
-        call(documents_embedder(batch_size=2, progress_bar=wanted), documents=documents(6))
+        embedder = documents_embedder(batch_size=2, progress_bar=wanted)
+        call(embedder, documents=documents(6))
         assert ("6/6" in stream.getvalue()) is shown
+        assert (f"{embedder.usage.cost:.4f} USD" in stream.getvalue()) is shown
+        assert ("doc/s" in stream.getvalue()) is shown
+
+
+def test_the_progress_bar_moves_with_every_batch(
+    call: Any, documents_embedder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setattr(tqdm, "update", lambda self, step=1: steps.append(step) or setattr(self, "n", self.n + step))
+    call(documents_embedder(batch_size=2, progress_bar=True), documents=documents(6))
+    assert steps == [2, 2, 2]
 
 
 def test_a_marked_model_gets_the_document_side(documents_embedder: Any, text_embedder: Any) -> None:

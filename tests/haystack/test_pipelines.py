@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from haystack import Document, Pipeline
 from haystack.components.retrievers.in_memory import InMemoryEmbeddingRetriever
 from haystack.components.writers import DocumentWriter
+from haystack.core.errors import PipelineRuntimeError
 from haystack.document_stores.in_memory import InMemoryDocumentStore
 
 from haystack_integrations.components.embedders.openrouter_embeddings import (
@@ -91,7 +93,7 @@ def test_failed_documents_go_their_own_way(run_pipeline: Any, store: InMemoryDoc
     assert all(one.embedding for one in store.filter_documents())
 
 
-def test_or_stop_the_pipeline_with_what_landed_at_hand(
+def test_or_they_stop_the_pipeline_with_what_landed_at_hand(
     run_pipeline: Any, store: InMemoryDocumentStore, gateway: Any
 ) -> None:
     gateway.trouble("refuse_text", contains="json", times=None)
@@ -101,6 +103,30 @@ def test_or_stop_the_pipeline_with_what_landed_at_hand(
     assert isinstance(error, InvalidRequestError)
     assert len(vars(error)["documents"]) == len(TEXTS) - 1
     assert store.count_documents() == 0
+
+
+@pytest.mark.parametrize("way", ["snapshot", "from the start"])
+@pytest.mark.parametrize("landed", range(8))
+def test_a_pipeline_goes_on_and_pays_the_rest(
+    store: InMemoryDocumentStore, gateway: Any, tmp_path: Path, way: str, landed: int
+) -> None:
+    pipeline = indexing(store, cache=tmp_path / "e.sqlite", batch_size=5, max_concurrency=1)
+    data = {"embedder": {"documents": [Document(content=f"sentence number {number}") for number in range(40)]}}
+    gateway.trouble("status", status=402, after=landed, times=None)
+    with pytest.raises(PipelineRuntimeError) as caught:
+        pipeline.run(data)
+    assert gateway.paid_inputs() == 5 * landed
+    gateway.reset()
+    if way == "from the start":
+        pipeline.run(data)
+    elif getattr(caught.value, "pipeline_snapshot", None) is None:
+        pytest.skip("this Haystack makes no snapshots")
+    else:
+        pipeline.run({}, pipeline_snapshot=caught.value.pipeline_snapshot)
+    assert gateway.paid_inputs() == 40 - 5 * landed
+    written = store.filter_documents()
+    assert len(written) == 40
+    assert all(one.embedding is not None for one in written)
 
 
 def test_the_multi_query_retriever_calls_one_embedder_from_many_threads(store: InMemoryDocumentStore) -> None:

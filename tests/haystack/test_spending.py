@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,6 @@ from haystack_integrations.components.embedders.openrouter_embeddings import (
     OpenRouterTextEmbedder,
 )
 from openrouter_embeddings import (
-    AsyncClient,
-    BudgetExceededError,
-    Client,
-    ConfigurationError,
-    EmbeddingResult,
-    InsufficientCreditsError,
-    MemoryCache,
-    SqliteCache,
     Usage,
     track_usage,
 )
@@ -40,17 +32,6 @@ def documents(count: int) -> list[Document]:
 # -------------------------------------------------------------------------------------------------------- the cache
 
 
-def test_an_index_that_is_built_again_costs_nothing(
-    call: Any, documents_embedder: Any, gateway: Any, tmp_path: Path
-) -> None:
-    first, again = (
-        call(documents_embedder(cache=str(tmp_path / "e.sqlite")), documents=documents(12)) for _ in range(2)
-    )
-    assert gateway.paid_inputs() == 12
-    assert [one.embedding for one in again["documents"]] == [one.embedding for one in first["documents"]]
-    assert again["meta"]["usage"] == Usage(cached=12).to_dict()
-
-
 def test_a_saved_pipeline_finds_its_cache_again(
     run_pipeline: Any, documents_embedder: Any, gateway: Any, tmp_path: Path
 ) -> None:
@@ -61,35 +42,6 @@ def test_a_saved_pipeline_finds_its_cache_again(
     for _ in range(2):
         run_pipeline(Pipeline.loads(saved), {"embedder": {"documents": documents(12)}})
     assert gateway.paid_inputs() == 12
-
-
-def test_a_pipeline_that_failed_pays_for_the_rest_only(
-    call: Any, documents_embedder: Any, gateway: Any, tmp_path: Path
-) -> None:
-    def embedder() -> OpenRouterDocumentEmbedder:
-        made: OpenRouterDocumentEmbedder = documents_embedder(
-            cache=str(tmp_path / "e.sqlite"), batch_size=4, max_concurrency=1
-        )
-        return made
-
-    gateway.trouble("status", status=402, after=2, times=None)
-    with pytest.raises(InsufficientCreditsError):
-        call(embedder(), documents=documents(12))
-    gateway.reset()
-    assert call(embedder(), documents=documents(12))["meta"]["usage"]["cached"] == 8
-    assert gateway.paid_inputs() == 4
-
-
-def test_an_object_is_a_cache_too_and_is_not_saved(call: Any, documents_embedder: Any, tmp_path: Path) -> None:
-    for cache in (SqliteCache(tmp_path / "e.sqlite"), MemoryCache()):
-        embedder = documents_embedder(cache=cache)
-        call(embedder, documents=documents(3))
-        assert call(embedder, documents=documents(3))["meta"]["usage"]["cached"] == 3
-        with pytest.raises(ConfigurationError) as caught:
-            embedder.to_dict()
-        assert str(caught.value) == (
-            f"A {type(cache).__name__} cannot be saved. Give the cache as the path of its file."
-        )
 
 
 # ---------------------------------------------------------------------------------------------------------- the sum
@@ -117,41 +69,7 @@ def test_meta_is_the_sum_over_retries_splits_replays_and_the_cache(
     assert "shortened" not in meta
 
 
-# ------------------------------------------------------------------------------------------------ the limit on cost
-
-
-def dear(documents_embedder: Any, **options: Any) -> Any:
-    """Return an embedder that may spend what two batches of three and a half cost."""
-    price = documents_embedder().run(documents(3))["meta"]["usage"]["cost"]
-    return documents_embedder(batch_size=3, max_concurrency=1, max_cost=2.5 * price, **options)
-
-
-def test_the_limit_on_cost_raises_with_what_landed(call: Any, documents_embedder: Any) -> None:
-    with pytest.raises(BudgetExceededError) as caught:
-        call(dear(documents_embedder), documents=documents(12))
-    landed = vars(caught.value)["documents"]
-    assert [one.content for one in landed] == [one.content for one in documents(6)]
-    assert all(one.embedding for one in landed)
-
-
-def test_or_returns_what_landed_and_names_the_rest(call: Any, documents_embedder: Any) -> None:
-    embedder = dear(documents_embedder, raise_on_failure=False)
-    found = call(embedder, documents=documents(12))
-    assert [one.content for one in found["documents"]] == [one.content for one in documents(6)]
-    assert [one.content for one in found["failed_documents"]] == [one.content for one in documents(12)[6:]]
-    assert {one["error"] for one in found["meta"]["failed"]} == {"BudgetExceededError"}
-    assert 0 < found["meta"]["usage"]["cost"] <= embedder.max_cost
-
-
 # -------------------------------------------------------------------------------------------------------- odd texts
-
-
-def test_an_empty_document_becomes_zeros_where_that_is_chosen(call: Any, documents_embedder: Any, gateway: Any) -> None:
-    given = [Document(content="a"), Document(content=""), Document(content=None)]
-    found = call(documents_embedder(on_empty="zero"), documents=given)
-    assert [any(one.embedding) for one in found["documents"]] == [True, False, False]
-    assert found["failed_documents"] == []
-    assert [one.body["input"] for one in gateway.embedding_requests()] == [["a"]]
 
 
 def test_a_zero_embedding_is_found_last(gateway: Any, documents_embedder: Any, text_embedder: Any) -> None:
@@ -160,26 +78,6 @@ def test_a_zero_embedding_is_found_last(gateway: Any, documents_embedder: Any, t
     store.write_documents(documents_embedder(on_empty="zero").run(given)["documents"])
     found = store.embedding_retrieval(text_embedder().run("bread")["embedding"], top_k=2)
     assert [one.content for one in found] == ["bread", ""]
-
-
-@pytest.fixture
-def second_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the core say of every call that its second text was too long and was cut."""
-    sync, later = Client.embed, AsyncClient.embed
-
-    async def cut(self: AsyncClient, *args: Any, **kwargs: Any) -> EmbeddingResult:
-        return replace(await later(self, *args, **kwargs), shortened=(1,))
-
-    monkeypatch.setattr(Client, "embed", lambda *args, **kwargs: replace(sync(*args, **kwargs), shortened=(1,)))
-    monkeypatch.setattr(AsyncClient, "embed", cut)
-
-
-def test_meta_names_the_documents_that_were_shortened(call: Any, documents_embedder: Any, second_is_long: None) -> None:
-    assert call(documents_embedder(), documents=documents(3))["meta"]["shortened"] == [1]
-    spared = [Document(content=text) for text in ("", "a", "b")]
-    found = call(documents_embedder(raise_on_failure=False), documents=spared)
-    assert found["meta"]["shortened"] == [2], "as the caller counts"
-    assert [one["position"] for one in found["meta"]["failed"]] == [0]
 
 
 @pytest.mark.parametrize("choice", ["truncate", "average"])
@@ -210,17 +108,6 @@ def test_a_pipeline_is_counted(run_pipeline: Any, gateway: Any) -> None:
     with track_usage() as usage:
         meta = run_pipeline(pipeline, {"embedder": {"documents": documents(12)}})["embedder"]["meta"]
     assert usage.total.to_dict() == meta["usage"]
-
-
-def test_what_a_failed_pipeline_spent_is_counted(run_pipeline: Any, gateway: Any) -> None:
-    pipeline = Pipeline()
-    pipeline.add_component(
-        "embedder", OpenRouterDocumentEmbedder(model=UNMARKED, progress_bar=False, batch_size=4, max_concurrency=1)
-    )
-    gateway.trouble("status", status=402, after=2, times=None)
-    with track_usage() as usage, pytest.raises(Exception, match="No credit left"):
-        run_pipeline(pipeline, {"embedder": {"documents": documents(12)}})
-    assert (usage.requests, usage.total_tokens > 0) == (3, True)
 
 
 def test_the_multi_query_retriever_is_counted_on_a_loop_and_by_its_embedder(gateway: Any) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from haystack import Document
 from haystack.utils import Secret
 
-from haystack_integrations.components.embedders.openrouter_embeddings import OpenRouterTextEmbedder
-from openrouter_embeddings import AuthenticationError, ConfigurationError, InputError
+from openrouter_embeddings import AuthenticationError, ConfigurationError, InputError, InsufficientCreditsError
 
 from .conftest import KEY, MARKED, UNMARKED
 
@@ -26,13 +26,6 @@ def test_one_string_gives_a_list_of_floats_and_meta(call: Any, text_embedder: An
     assert isinstance(found["meta"]["providers"], list)
 
 
-def test_both_colours_give_the_same_numbers(text_embedder: Any) -> None:
-    import asyncio
-
-    one = text_embedder()
-    assert one.run("copy a directory")["embedding"] == asyncio.run(one.run_async("copy a directory"))["embedding"]
-
-
 def test_prefix_and_suffix_stand_around_the_text(call: Any, text_embedder: Any, gateway: Any) -> None:
     call(text_embedder(prefix="<<", suffix=">>"), text="text")
     assert gateway.embedding_requests()[-1].body["input"] in (["<<text>>"], "<<text>>")
@@ -44,58 +37,24 @@ def test_anything_but_a_string_is_refused_and_the_other_class_named(call: Any, t
         call(text_embedder(), text=wrong)
 
 
-def test_an_empty_text_is_an_error_before_any_request(call: Any, text_embedder: Any, gateway: Any) -> None:
-    with pytest.raises(InputError):
-        call(text_embedder(), text="")
+def test_a_prefix_does_not_make_a_text_of_an_empty_one(call: Any, text_embedder: Any, gateway: Any) -> None:
+    """Its embedding would be the prefix's, the same for every empty text."""
+    for options in ({}, {"prefix": "query: "}, {"suffix": " ?"}):
+        with pytest.raises(InputError):
+            call(text_embedder(**options), text="")
+        zero = call(text_embedder(**options, on_empty="zero", dimensions=8), text="")
+        assert zero["embedding"] == [0.0] * 8
     assert gateway.embedding_requests() == []
 
 
-def test_a_marked_model_tells_query_from_document(call: Any, text_embedder: Any, documents_embedder: Any) -> None:
-    query = call(text_embedder(model=MARKED), text="copy a directory")["embedding"]
+def test_the_side_can_be_changed(call: Any, text_embedder: Any, documents_embedder: Any) -> None:
     document = documents_embedder(model=MARKED).run([Document(content="copy a directory")])["documents"][0].embedding
-    other_side = call(text_embedder(model=MARKED, input_type="document"), text="copy a directory")["embedding"]
-    assert query != document
-    assert other_side == document
-
-
-def test_an_unmarked_model_does_not(call: Any, text_embedder: Any, documents_embedder: Any) -> None:
-    query = call(text_embedder(), text="copy a directory")["embedding"]
-    assert query == documents_embedder().run([Document(content="copy a directory")])["documents"][0].embedding
+    assert call(text_embedder(model=MARKED, input_type="document"), text="copy a directory")["embedding"] == document
 
 
 def test_the_wire_value_of_a_side_can_be_set(call: Any, text_embedder: Any, gateway: Any) -> None:
     call(text_embedder(query_input_type="passage"), text="a")
     assert gateway.embedding_requests()[-1].body["input_type"] == "passage"
-
-
-def test_an_unknown_side_is_refused_with_the_way_out(gateway: Any) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        OpenRouterTextEmbedder(model=MARKED, input_type="passage")  # type: ignore[arg-type]
-    assert str(caught.value) == (
-        "Unknown input_type 'passage'. Use 'query' or 'document'; to change what goes over the wire set "
-        "query_input_type or document_input_type."
-    )
-
-
-def test_a_bare_string_is_no_key(gateway: Any) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        OpenRouterTextEmbedder(model=MARKED, api_key=KEY)  # type: ignore[arg-type]
-    assert str(caught.value) == (
-        "api_key must be a Secret. Write Secret.from_env_var('NAME') or Secret.from_token(...)."
-    )
-
-
-def test_an_unknown_keyword_is_refused(gateway: Any) -> None:
-    with pytest.raises(TypeError, match="dimension"):
-        OpenRouterTextEmbedder(model=MARKED, dimension=3)  # type: ignore[call-arg]
-
-
-@pytest.mark.parametrize(
-    "options", [{"dimensions": 0}, {"provider": {"data_colection": "deny"}}, {"api_base_url": "ftp://x"}, {"model": ""}]
-)
-def test_an_option_that_cannot_be_right_is_refused_when_the_embedder_is_made(gateway: Any, options: Any) -> None:
-    with pytest.raises(ConfigurationError):
-        OpenRouterTextEmbedder(**{"model": UNMARKED} | options)
 
 
 def test_a_missing_key_is_named_before_any_request(
@@ -127,6 +86,18 @@ def test_a_token_is_sent(call: Any, text_embedder: Any, monkeypatch: pytest.Monk
     assert len(call(text_embedder(api_key=token), text="a")["embedding"]) == 1536
     with pytest.raises(AuthenticationError):
         call(text_embedder(api_key=Secret.from_token("expired")), text="a")
+
+
+def test_a_query_that_failed_at_first_is_paid_once(call: Any, text_embedder: Any, gateway: Any, tmp_path: Path) -> None:
+    cache = str(tmp_path / "e.sqlite")
+    gateway.trouble("status", status=402)
+    with pytest.raises(InsufficientCreditsError):
+        call(text_embedder(cache=cache), text="a")
+    assert (
+        call(text_embedder(cache=cache), text="a")["embedding"]
+        == call(text_embedder(cache=cache), text="a")["embedding"]
+    )
+    assert gateway.paid_inputs() == 1
 
 
 def test_dimensions_and_preferences_arrive_as_given(call: Any, text_embedder: Any, gateway: Any) -> None:

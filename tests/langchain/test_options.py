@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 import re
 from dataclasses import fields, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import httpx
 import pytest
 from langchain_core.embeddings import Embeddings
 from langchain_core.load import dumpd, dumps
+from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
 import langchain_openrouter_embeddings
 import openrouter_embeddings
 from langchain_openrouter_embeddings import OpenRouterEmbeddings, __all__
-from openrouter_embeddings import INFRON, ConfigurationError, Options, ProviderPreferences
+from langchain_openrouter_embeddings._options import OpenRouterOptions
+from openrouter_embeddings import INFRON, ClientOptions, ConfigurationError, MemoryCache, Options, ProviderPreferences
+from openrouter_embeddings.options import meaning_of
 
 MODEL = "qwen/qwen3-embedding-8b"
 KEY = "sk-or-canary-5f1c9e"
@@ -43,10 +48,45 @@ def test_the_package_offers_the_class_and_the_usage_of_a_block():
     assert not hasattr(OpenRouterEmbeddings, "embed_query_inline")
 
 
-def test_the_fields_are_the_cores_options_with_the_cores_defaults():
-    core = {option.name: option.default for option in fields(Options) if option.name != "model"}
-    ours = {name: field.default for name, field in OpenRouterEmbeddings.model_fields.items() if name != "model"}
-    assert ours == core
+TYPED_OTHERWISE = {
+    "model": "is no keyword of `Client`'s",
+    "api_key": "pydantic knows its own SecretStr",
+    "extra_headers": "likewise",
+    "provider": "pydantic would copy a TypedDict without what it does not know; the core checks it",
+    "cache": "pydantic cannot check a protocol",
+    "http_client": "alive",
+    "async_http_client": "alive",
+}
+
+
+def test_the_fields_are_the_cores_options_with_its_types_defaults_and_meanings():
+    mine = OpenRouterEmbeddings.model_fields
+    types = get_type_hints(ClientOptions, localns={"httpx": httpx})
+    assert list(mine) == [option.name for option in fields(Options)]
+    for option in fields(Options):
+        name, field = option.name, mine[option.name]
+        assert field.description == option.metadata["meaning"], name
+        if name != "model":
+            assert field.default == option.default, name
+        if name not in TYPED_OTHERWISE:
+            assert field.annotation == types[name], name
+    assert mine["model"].is_required()
+
+
+def test_the_constructors_signature_has_the_types_of_the_core():
+    """Type checkers know each keyword, the provider preferences by their keys."""
+    types = get_type_hints(OpenRouterOptions, localns={"httpx": httpx})
+    assert types.keys() - {"openrouter_api_key", "openrouter_api_base"} == ClientOptions.__annotations__.keys()
+    assert get_args(types["provider"])[0] is ProviderPreferences
+
+
+def test_the_json_schema_shows_meanings_and_choices():
+    schema = OpenRouterEmbeddings.model_json_schema()["properties"]
+    assert schema["timeout"]["description"] == meaning_of("timeout")
+    assert schema["on_too_long"]["enum"] == ["error", "truncate", "average"]
+    assert schema["encoding_format"]["enum"] == ["auto", "base64", "float"]
+    assert schema["compression"]["enum"] == ["auto", "gzip", "none"]
+    assert schema["on_empty"]["enum"] == ["error", "zero"]
 
 
 def test_every_option_reaches_the_core():
@@ -57,8 +97,10 @@ def test_every_option_reaches_the_core():
         "document_input_type": "d", "query_prefix": "q: ", "document_prefix": "d: ", "encoding_format": "float",
         "normalize": True, "batch_size": 7, "batch_tokens": 900, "max_concurrency": 3, "timeout": 5, "max_retries": 2,
         "max_replays": 0, "server_cache": 60, "on_too_long": "average", "on_empty": "zero", "dimensions_fallback": True,
+        "allow_plain_http": True, "profile": "qwen/qwen3-embedding-4b", "compression": "gzip", "call_timeout": 8.5,
         "coalesce_queries": True, "retry_timeout": 9.5, "max_cost": 0.25, "app_url": "https://app.example.test", "app_title": "App",
-        "app_categories": ["cli-agent"], "extra_headers": {"x-a": "b"}, "extra_body": {"new": {"field": 1}},
+        "app_categories": ["cli-agent"],
+        "extra_headers": {"x-a": "b", "x-b": SecretStr("c"), "x-c": lambda: "d"}, "extra_body": {"new": {"field": 1}},
         "http_client": httpx.Client(), "async_http_client": httpx.AsyncClient(),
     }  # fmt: skip
     assert given.keys() == {option.name for option in fields(Options)} - {"cache"}
@@ -83,6 +125,12 @@ def test_the_constructor_is_shaped_as_init_embeddings_calls_it():
     model_id = "nvidia/nemotron-3-embed-1b:free"
     model = OpenRouterEmbeddings(model=model_id, dimensions=8)
     assert (model.model, model.dimensions) == (model_id, 8)
+
+
+def test_a_model_may_come_first_and_without_its_name():
+    model = OpenRouterEmbeddings(MODEL, dimensions=8)
+    assert (model.model, model.dimensions) == (MODEL, 8)
+    assert pickle.loads(pickle.dumps(model)).model == copy.deepcopy(model).model == MODEL
 
 
 @pytest.mark.parametrize(
@@ -222,6 +270,59 @@ def test_a_refused_option_does_not_show_a_secret():
         with pytest.raises(ConfigurationError) as caught:
             OpenRouterEmbeddings(model=MODEL, **options)
         assert KEY not in str(caught.value)
+
+
+class Settings(BaseModel):
+    """A model of a user's, with our object as a field."""
+
+    embeddings: OpenRouterEmbeddings
+
+
+@pytest.mark.parametrize(
+    ("options", "place", "says"),
+    [
+        ({"api_key": KEY, "model": ""}, "model", "model is empty."),
+        ({"api_key": KEY, "timeout": "soon"}, "timeout", "timeout takes a number, not 'soon'."),
+        ({"api_key": [KEY]}, "api_key", "api_key takes a string, a SecretStr or a callable, not list."),
+        ({"openrouter_api_key": [KEY]}, None, "api_key takes a string, a SecretStr or a callable, not list."),
+        ({"extra_headers": {"x-token": KEY, "x": 5}}, "extra_headers", "extra_headers['x'] must be a string, not int."),
+        ({"api_key": KEY, "time_out": 5}, None, "Option 'time_out' is unknown. Did you mean 'timeout'?"),
+    ],
+)
+def test_a_refusal_inside_a_model_of_the_users_names_the_field_and_shows_no_value(
+    options: dict[str, Any], place: str | None, says: str
+):
+    """pydantic's own error would hold the whole dict, key and all, as the input that was refused."""
+    given = {"embeddings": {"model": MODEL, **options}}
+    for refused in (
+        lambda: Settings(**given),
+        lambda: Settings.model_validate_json(json.dumps(given)),
+        lambda: TypeAdapter(dict[str, OpenRouterEmbeddings]).validate_python(given),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            refused()
+        (line,) = caught.value.errors()
+        assert line["loc"] == ("embeddings", place)[: 2 if place else 1]
+        assert line["msg"].startswith(says)
+        for shown in (str(caught.value), repr(caught.value), str(caught.value.errors()), caught.value.json()):
+            assert KEY not in shown
+        assert caught.value.__context__ is caught.value.__cause__ is None
+
+
+def test_every_refused_option_has_a_line():
+    with pytest.raises(ValidationError) as caught:
+        Settings(embeddings={"model": MODEL, "timeout": 0, "dimensions": 0, "api_key": KEY})
+    assert [line["loc"][-1] for line in caught.value.errors()] == ["dimensions", "timeout"]
+
+
+def test_a_path_of_a_cache_is_in_the_dump_and_an_object_is_not(tmp_path: Path):
+    file = tmp_path / "embeddings.sqlite"
+    for cache, shown in ((str(file), str(file)), (file, str(file)), (MemoryCache(), None)):
+        model = OpenRouterEmbeddings(model="a/b", cache=cache)
+        assert json.loads(model.model_dump_json())["cache"] == shown
+        assert model.model_dump()["cache"] is cache
+        assert OpenRouterEmbeddings.model_validate_json(model.model_dump_json()).cache == shown
+        assert model.model_copy().cache is model.model_copy(deep=True).cache is cache
 
 
 def test_a_dump_makes_the_same_object_again():

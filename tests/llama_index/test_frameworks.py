@@ -17,6 +17,7 @@ from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.schema import TextNode
 
 from llama_index.embeddings.openrouter import OpenRouterEmbedding
+from openrouter_embeddings import InsufficientCreditsError
 
 TOPICS = {
     "baking": "To bake bread, knead flour, water and yeast, and put the dough in a hot oven.",
@@ -89,6 +90,52 @@ def test_a_second_run_is_answered_by_the_pipeline_cache(make, embeddings_gateway
     pipeline.transformations = [make(timeout=5.0, max_concurrency=2, embed_batch_size=3, api_key="another")]
     pipeline.run(nodes=same)
     assert len(embeddings_gateway.embedding_requests()) == sent
+
+
+def test_an_empty_node_becomes_zeros_and_stops_nobody(make):
+    """`insert_nodes` and pipelines hand over what `from_documents` leaves out."""
+    given = [TextNode(text="Copy a directory tree."), TextNode(text="")]
+    done = IngestionPipeline(transformations=[make(on_empty="zero")], disable_cache=True).run(nodes=given)
+    assert [any(one.embedding) for one in done] == [True, False]
+
+
+def test_a_cache_filled_at_an_address_of_the_environment_is_not_used_at_another(make, embeddings_gateway, monkeypatch):
+    """A local gateway gives other numbers than the service: what it has answered must not be taken for that."""
+    same = nodes(3)
+    pipeline = IngestionPipeline(transformations=[make(base_url=None, gateway="openrouter")])
+    local = embeddings_gateway.base_url
+    monkeypatch.setenv("OPENROUTER_API_BASE", local)
+    pipeline.run(nodes=same)
+    pipeline.run(nodes=same)
+    assert embeddings_gateway.paid_inputs() == 3
+    monkeypatch.setenv("OPENROUTER_API_BASE", local.replace("127.0.0.1", "localhost"))
+    pipeline.transformations = [make(base_url=None)]
+    pipeline.run(nodes=same)
+    assert embeddings_gateway.paid_inputs() == 6
+
+
+@pytest.mark.parametrize("landed", range(8))
+@pytest.mark.parametrize("job", ["run", "arun", "index", "async index"])
+def test_a_job_that_starts_again_pays_the_rest(make, embeddings_gateway, tmp_path, job, landed):
+    given = [TextNode(text=f"sentence number {number}", id_=str(number)) for number in range(40)]
+
+    def start():
+        cache = str(tmp_path / "embeddings.sqlite")
+        embedder = make(batch_size=5, max_concurrency=1, cache=cache)
+        if job.endswith("index"):
+            index = VectorStoreIndex(given, embed_model=embedder, use_async=job.startswith("async"))
+            return len(index.vector_store.data.embedding_dict)
+        pipeline = IngestionPipeline(transformations=[embedder], disable_cache=True)
+        done = pipeline.run(nodes=given) if job == "run" else asyncio.run(pipeline.arun(nodes=given))
+        return sum(one.embedding is not None for one in done)
+
+    embeddings_gateway.trouble("status", status=402, after=landed, times=None)
+    with pytest.raises(InsufficientCreditsError):
+        start()
+    assert embeddings_gateway.paid_inputs() == 5 * landed
+    embeddings_gateway.reset()
+    assert start() == 40
+    assert embeddings_gateway.paid_inputs() == 40 - 5 * landed
 
 
 WORKERS = """

@@ -18,10 +18,9 @@ from llama_index.core.ingestion.pipeline import get_transformation_hash
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.schema import TextNode
-from llama_index.core.storage.kvstore import SimpleKVStore
 
 from llama_index.embeddings.openrouter import OpenRouterEmbedding
-from openrouter_embeddings import OPENROUTER, Gateway
+from openrouter_embeddings import OPENROUTER, Gateway, MemoryCache, SqliteCache
 
 CANARY = "sk-or-canary-5150"
 TUNING: dict[str, Any] = {
@@ -93,6 +92,21 @@ def test_a_file_loads_without_a_key(make):
     assert load_embed_model(saved).to_dict() == saved
 
 
+def test_an_address_of_the_environment_is_in_the_dump_and_is_looked_up_again_when_it_is_loaded(make, monkeypatch):
+    """The dump names the embeddings; where the next object finds its server is the next environment's business."""
+    local, other = "http://127.0.0.1:9/v1", "http://127.0.0.1:10/v1"
+    assert "address" not in make(base_url=None).to_dict()
+    monkeypatch.setenv("OPENROUTER_API_BASE", local)
+    saved = make(base_url=None).to_dict()
+    assert saved["address"] == local
+    assert "base_url" not in saved
+    assert load_embed_model(dict(saved)).to_dict() == saved
+    monkeypatch.setenv("OPENROUTER_API_BASE", other)
+    assert load_embed_model(dict(saved)).to_dict()["address"] == other
+    monkeypatch.delenv("OPENROUTER_API_BASE")
+    assert OpenRouterEmbedding.from_dict(saved).client.gateway.base_url == OPENROUTER.base_url
+
+
 def test_a_gateway_value_is_saved_and_comes_back(make):
     embedder = make(gateway=OPENROUTER)
     loaded = OpenRouterEmbedding.from_dict(json.loads(embedder.to_json()))
@@ -146,7 +160,7 @@ def test_pickling_leaves_the_object_as_it_was(make, caplog):
 
 def test_deep_copies_work_after_use(make):
     with httpx.Client() as http_client:
-        for embedder in (make(), make(http_client=http_client, embeddings_cache=SimpleKVStore())):
+        for embedder in (make(), make(http_client=http_client)):
             before = embedder.get_text_embedding("a text")
             twin = copy.deepcopy(embedder)
             assert twin.client is not embedder.client
@@ -201,3 +215,26 @@ def test_repr_and_payload_say_what_is_asked_for(make):
         "dimensions": 64,
         "provider": {"zdr": True},
     }
+
+
+@pytest.mark.parametrize("kind", ["path", "sqlite", "memory"])
+def test_a_cache_is_in_no_dump_and_names_no_embedding(make, tmp_path, kind):
+    file = tmp_path / "e.sqlite"
+    cache = {"path": lambda: str(file), "sqlite": lambda: SqliteCache(file), "memory": MemoryCache}[kind]()
+    embedder = make(cache=cache)
+    for shown in (embedder.to_dict(), embedder.to_json(), embedder.model_dump(), embedder.to_payload(), repr(embedder)):
+        assert "cache" not in str(shown)
+        assert str(file) not in str(shown)
+    node = TextNode(text="a")
+    assert get_transformation_hash([node], embedder) == get_transformation_hash([node], make())
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=[
+    "copy", "deepcopy", "pickle",
+])  # fmt: skip
+def test_a_copy_uses_the_same_file(make, embeddings_gateway, tmp_path, copied):
+    for cache in (str(tmp_path / "one.sqlite"), SqliteCache(tmp_path / "other.sqlite")):
+        embedder = make(cache=cache)
+        embedder.get_text_embedding("a")
+        assert copied(embedder).get_text_embedding("a") == embedder.get_text_embedding("a")
+    assert embeddings_gateway.paid_inputs() == 2

@@ -6,31 +6,29 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import fields
-from typing import Any, Required, Self, Unpack
+from typing import Any, Self, Unpack
 
 from langchain_core.embeddings import Embeddings
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
 
-from openrouter_embeddings import AsyncClient, Client, ClientOptions, ConfigurationError, Gateway, Options, Usage
-from openrouter_embeddings.words import check_known
+from langchain_openrouter_embeddings._options import DEFAULTS, WORDS, OpenRouterOptions, by_name, option
+from openrouter_embeddings import AsyncClient, Client, ConfigurationError, Gateway, InputType, Options, Usage
+from openrouter_embeddings.option_types import Compression, EncodingFormat, OnEmpty, OnTooLong
+from openrouter_embeddings.options import meaning_of
+from openrouter_embeddings.words import without_values
 
-_ALIASES = {"openrouter_api_key": "api_key", "openrouter_api_base": "base_url"}
 _FROM_ENVIRONMENT = ("api_key", "base_url")
-_DEFAULTS = {option.name: option.default for option in fields(Options)}
-
-
-class OpenRouterOptions(ClientOptions, total=False):
-    """What `OpenRouterEmbeddings` takes: the options of the core's `Client`, and LangChain's names for two of them."""
-
-    model: Required[str]
-    openrouter_api_key: str | SecretStr | Callable[[], str] | None
-    openrouter_api_base: str | None
-
-
-def _core(name: str, **rules: Any) -> Any:
-    """A field with the core's own default."""
-    return Field(default=_DEFAULTS[name], **rules)
 
 
 class OpenRouterEmbeddings(BaseModel, Embeddings):
@@ -58,10 +56,9 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
     Key init args — client params:
         api_key (or openrouter_api_key): Left out, `OPENROUTER_API_KEY` is read. A string, a `SecretStr` or a callable.
         base_url (or openrouter_api_base): Left out, `OPENROUTER_API_BASE` is read.
-        timeout: Seconds a request may take.
-        max_concurrency: Most requests in flight from this object, over all threads and event loops.
 
-    See `openrouter_embeddings.Options` for all others.
+    Each field has its description; `openrouter_embeddings.Options` has them all. What the core can do besides (`Content`,
+    streams, `resume=`) is at `.client` and `.async_client`, within the same limits, totals and cache.
 
     Instantiate:
         ```python
@@ -94,78 +91,81 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
         ```python
         from langchain_openrouter_embeddings import track_usage
 
-        embeddings.usage.total_tokens, embeddings.usage.cost
         with track_usage() as usage:
             retriever.invoke("What is the meaning of life?")
-        usage.total_tokens, usage.cost
+        usage.total_tokens, usage.cost, embeddings.usage.cost
         ```
     """
 
     # Frozen, because the client is made once: an option set later would change nothing. A refused value may be a key.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    model: str
-    api_key: SecretStr | Callable[[], str] | None = _core("api_key", exclude=True, repr=False)
-    gateway: str | Gateway = _core("gateway")
-    base_url: str | None = _core("base_url")
-    allow_plain_http: bool = _core("allow_plain_http")
-    profile: str | None = _core("profile")
-    dimensions: int | None = _core("dimensions")
-    provider: Mapping[str, Any] | None = _core("provider")
-    user: str | None = _core("user")
-    session_id: str | None = _core("session_id")
-    trace: Mapping[str, Any] | None = _core("trace")
-    query_input_type: str | None = _core("query_input_type")
-    document_input_type: str | None = _core("document_input_type")
-    query_prefix: str | None = _core("query_prefix")
-    document_prefix: str | None = _core("document_prefix")
-    encoding_format: str = _core("encoding_format")
-    compression: str = _core("compression")
-    normalize: bool | None = _core("normalize")
-    batch_size: int | None = _core("batch_size")
-    batch_tokens: int | None = _core("batch_tokens")
-    max_concurrency: int = _core("max_concurrency")
-    timeout: float = _core("timeout")
-    call_timeout: float | None = _core("call_timeout")
-    max_retries: int = _core("max_retries")
-    max_replays: int = _core("max_replays")
-    retry_timeout: float = _core("retry_timeout")
-    cache: Any = _core("cache")
-    server_cache: int | None = _core("server_cache")
-    max_cost: float | None = _core("max_cost")
-    on_empty: str = _core("on_empty")
-    on_too_long: str = _core("on_too_long")
-    dimensions_fallback: bool = _core("dimensions_fallback")
-    coalesce_queries: bool = _core("coalesce_queries")
-    app_url: str | None = _core("app_url")
-    app_title: str | None = _core("app_title")
-    app_categories: Sequence[str] | None = _core("app_categories")
-    extra_headers: Mapping[str, str] | None = _core("extra_headers", exclude=True, repr=False)  # may hold a secret
-    extra_body: Mapping[str, Any] | None = _core("extra_body")
-    http_client: Any = _core("http_client", exclude=True, repr=False)
-    async_http_client: Any = _core("async_http_client", exclude=True, repr=False)
+    model: str = Field(description=meaning_of("model"))
+    # A key may be a callable, and so may a header's value: JSON has no word for that, its schema leaves them out.
+    api_key: SecretStr | SkipJsonSchema[Callable[[], str]] | None = option("api_key", exclude=True, repr=False)
+    gateway: str | Gateway = option("gateway")
+    base_url: str | None = option("base_url")
+    allow_plain_http: bool = option("allow_plain_http")
+    profile: str | None = option("profile")
+    dimensions: int | None = option("dimensions")
+    provider: Mapping[str, Any] | None = option("provider")
+    user: str | None = option("user")
+    session_id: str | None = option("session_id")
+    trace: Mapping[str, Any] | None = option("trace")
+    query_input_type: str | None = option("query_input_type")
+    document_input_type: str | None = option("document_input_type")
+    query_prefix: str | None = option("query_prefix")
+    document_prefix: str | None = option("document_prefix")
+    encoding_format: EncodingFormat = option("encoding_format")
+    compression: Compression = option("compression")
+    normalize: bool | None = option("normalize")
+    batch_size: int | None = option("batch_size")
+    batch_tokens: int | None = option("batch_tokens")
+    max_concurrency: int = option("max_concurrency")
+    timeout: float = option("timeout")
+    call_timeout: float | None = option("call_timeout")
+    max_retries: int = option("max_retries")
+    max_replays: int = option("max_replays")
+    retry_timeout: float = option("retry_timeout")
+    cache: Any = option("cache")
+    server_cache: int | None = option("server_cache")
+    max_cost: float | None = option("max_cost")
+    on_empty: OnEmpty = option("on_empty")
+    on_too_long: OnTooLong = option("on_too_long")
+    dimensions_fallback: bool = option("dimensions_fallback")
+    coalesce_queries: bool = option("coalesce_queries")
+    app_url: str | None = option("app_url")
+    app_title: str | None = option("app_title")
+    app_categories: Sequence[str] | None = option("app_categories")
+    extra_headers: Mapping[str, str | SecretStr | SkipJsonSchema[Callable[[], str]]] | None = option(
+        "extra_headers", exclude=True, repr=False
+    )
+    extra_body: Mapping[str, Any] | None = option("extra_body")
+    http_client: Any = option("http_client", exclude=True, repr=False)
+    async_http_client: Any = option("async_http_client", exclude=True, repr=False)
 
     _client: Client = PrivateAttr()
     _async_client: AsyncClient = PrivateAttr()
 
-    def __init__(self, **options: Unpack[OpenRouterOptions]) -> None:
+    def __init__(self, model: str | None = None, **options: Unpack[OpenRouterOptions]) -> None:
         """Check every option before any request.
 
         Args:
-            **options: Those of `openrouter_embeddings.Client`. `openrouter_api_key` says the same as `api_key`,
-                `openrouter_api_base` the same as `base_url`.
+            model: The gateway's model id.
+            **options: Those of `openrouter_embeddings.Client`, and LangChain's names for two of them.
 
         Raises:
             ConfigurationError: An option is unknown, given twice, or cannot be right.
         """
-        given = _by_name(options)
-        check_known([name for name in given if name not in type(self).model_fields])
-        if "model" not in given:
+        given = by_name(options)
+        WORDS.check_options([name for name in given if name not in type(self).model_fields])
+        if model is None:
             raise ConfigurationError("No model. Pass model=..., e.g. 'qwen/qwen3-embedding-8b'.")
+        given["model"] = model
         for name in _FROM_ENVIRONMENT:
             if given.get(name, ...) is None:
                 del given[name]
-        for_core = {name: value for name, value in given.items() if name in _DEFAULTS}
+        for_core = {name: value for name, value in given.items() if name in DEFAULTS}
         checked = Options(**for_core)
         super().__init__(**given)
         # What the environment says is read once, to be used and shown. It does not count as given: copies and pickles
@@ -193,35 +193,68 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
         """Tokens, cost and requests of this object so far, in this process."""
         return self._client.usage
 
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+    @property
+    def client(self) -> Client:
+        """The core client."""
+        return self._client
+
+    @property
+    def async_client(self) -> AsyncClient:
+        """The core client, for asyncio."""
+        return self._async_client
+
+    def embed_documents(self, texts: list[str], **unknown: Any) -> list[list[float]]:
         """Return one embedding per text, in input order, marked as documents.
 
         Args:
             texts: The texts. An empty list makes no request.
+            **unknown: None. What other classes take here is named in an error that says where it belongs.
 
         Raises:
             EmbeddingError: It could not be done; what had landed is in `.partial`.
         """
-        return self._client.embed_documents(texts).tolist()
+        WORDS.check_call(unknown)
+        return self._embed(texts, "document")
 
-    def embed_query(self, text: str) -> list[float]:
+    def embed_query(self, text: str, **unknown: Any) -> list[float]:
         """Return the embedding of a text, marked as a query.
 
         Args:
             text: The query.
+            **unknown: See `embed_documents`.
 
         Raises:
             EmbeddingError: It could not be done.
         """
-        return self._client.embed_query(text).tolist()[0]
+        WORDS.check_call(unknown)
+        return self._embed([text], "query")[0]
 
-    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+    async def aembed_documents(self, texts: list[str], **unknown: Any) -> list[list[float]]:
         """Do what `embed_documents` does, on the running event loop."""
-        return (await self._async_client.embed_documents(texts)).tolist()
+        WORDS.check_call(unknown)
+        return await self._aembed(texts, "document")
 
-    async def aembed_query(self, text: str) -> list[float]:
+    async def aembed_query(self, text: str, **unknown: Any) -> list[float]:
         """Do what `embed_query` does, on the running event loop."""
-        return (await self._async_client.embed_query(text)).tolist()[0]
+        WORDS.check_call(unknown)
+        return (await self._aembed([text], "query"))[0]
+
+    def _embed(self, texts: list[str], input_type: InputType) -> list[list[float]]:
+        with WORDS.for_errors():
+            return self._client.embed(texts, input_type=input_type).tolist()
+
+    async def _aembed(self, texts: list[str], input_type: InputType) -> list[list[float]]:
+        with WORDS.for_errors():
+            return (await self._async_client.embed(texts, input_type=input_type)).tolist()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _without_values(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """As a field of a user's own model, name each option that is refused, and show no value: it may be a key."""
+        try:
+            return handler(given)
+        except ValidationError as refused:
+            raise without_values(refused, given) from None
 
     def _given(self) -> dict[str, Any]:
         """Return what copies and pickles are built anew from: they share no connection and no totals."""
@@ -232,7 +265,7 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
         given = self._given()
         if deep:  # containers are copied; a callable key and an HTTP client of the user's are alive, and shared
             given = {name: deepcopy(one) if isinstance(one, (dict, list)) else one for name, one in given.items()}
-        return type(self)(**{**given, **_by_name(update or {})})
+        return type(self)(**{**given, **by_name(update or {})})
 
     def __copy__(self) -> Self:
         return self.model_copy()
@@ -260,14 +293,6 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
 
     # Two objects are equal only if they are one (each has a client of its own), so identity is the hash to it.
     __hash__ = object.__hash__
-
-
-def _by_name(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options under their own names."""
-    for alias, name in _ALIASES.items():
-        if alias in options and name in options:
-            raise ConfigurationError(f"{alias} and {name} are the same option. Give one of them.")
-    return {_ALIASES.get(name, name): value for name, value in options.items()}
 
 
 def _rebuilt(cls: type[OpenRouterEmbeddings], options: dict[str, Any]) -> OpenRouterEmbeddings:

@@ -3,47 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from types import ModuleType
 from typing import Any, Unpack
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
-from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, SecretStr, TypeAdapter
-from llama_index.core.callbacks import CallbackManager
+from llama_index.core.bridge.pydantic import (
+    ConfigDict,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from llama_index.core.schema import BaseNode
+from pydantic import ModelWrapValidatorHandler
+from pydantic.json_schema import SkipJsonSchema
 from wrapt import when_imported
 
-from openrouter_embeddings import Client, ClientOptions, ConfigurationError, Gateway, Options, Usage
+from openrouter_embeddings import AsyncClient, Client, ConfigurationError, Gateway, InputType, Options, Partial, Usage
+from openrouter_embeddings.option_types import Compression, EncodingFormat, OnEmpty, OnTooLong
+from openrouter_embeddings.words import without_values
 
-from ._windows import gathered, join
+from ._observed import observed
+from ._options import DEFAULTS, WORDS, EmbeddingOptions, by_name, own, saved, unsaved
 
-_ALIASES = {"model": "model_name", "api_base": "base_url"}
-_OPTIONS = ClientOptions.__annotations__.keys()
 _PAYLOAD = ("model_name", "embed_batch_size", "dimensions", "gateway", "provider")
-
-
-class EmbeddingOptions(ClientOptions, total=False):
-    """What `OpenRouterEmbedding` takes: the options of the core's `Client`, and LlamaIndex's own words."""
-
-    model: str
-    api_base: str | None
-    embed_batch_size: int
-    num_workers: int | None
-    callback_manager: CallbackManager | None
-    embeddings_cache: Any
-    rate_limiter: Any
-
-
-def _unsaved(default: Any = None, **rules: Any) -> Any:
-    """A field that changes no embedding: in no dump, so that changing it spoils no pipeline cache; in a pickle."""
-    return Field(default=default, exclude=True, repr=False, **rules)
 
 
 class OpenRouterEmbedding(BaseEmbedding):
     """Embeds queries and documents, each marked as its model wants it, through one core client.
 
-    The options are those of `openrouter_embeddings.Client`, which documents them; None leaves the core's own default.
-    Batches, retries, limits and checks are the core's: `embed_batch_size` is only the window of texts handed to it at
-    a time. One object may be used from any thread, any event loop and, after pickling, deep copy or fork, any process.
+    The options are those of `openrouter_embeddings.Client`. Batches, retries, limits and checks are the core's, and a
+    batch of any size is one call of it: `embed_batch_size` is the most texts of one request, `num_workers` the most
+    requests at a time. What the core can do besides (`Content`, streams, live checks) is at `.client` and
+    `.async_client`, within the same limits, totals and cache. One object may be used from any thread, any event loop and,
+    after pickling, deep copy or fork, any process.
 
     Examples:
         ```python
@@ -57,54 +50,51 @@ class OpenRouterEmbedding(BaseEmbedding):
     # A refused value is never printed: it may be a key or a text.
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    # What changes the numbers, or is needed to ask for the same ones again.
-    gateway: str | Gateway | None = None
-    base_url: str | None = None
-    allow_plain_http: bool | None = None
-    profile: str | None = None
-    dimensions: int | None = None
-    provider: Mapping[str, Any] | None = None
-    query_input_type: str | None = None
-    document_input_type: str | None = None
-    query_prefix: str | None = None
-    document_prefix: str | None = None
-    normalize: bool | None = None
-    on_empty: str | None = None
-    on_too_long: str | None = None
-    dimensions_fallback: bool | None = None
-    extra_body: Mapping[str, Any] | None = None
+    gateway: str | Gateway = saved("gateway")
+    base_url: str | None = saved("base_url")
+    allow_plain_http: bool = saved("allow_plain_http")
+    profile: str | None = saved("profile")
+    dimensions: int | None = saved("dimensions")
+    provider: Mapping[str, Any] | None = saved("provider")
+    query_input_type: str | None = saved("query_input_type")
+    document_input_type: str | None = saved("document_input_type")
+    query_prefix: str | None = saved("query_prefix")
+    document_prefix: str | None = saved("document_prefix")
+    normalize: bool | None = saved("normalize")
+    on_empty: OnEmpty = saved("on_empty")
+    on_too_long: OnTooLong = saved("on_too_long")
+    dimensions_fallback: bool = saved("dimensions_fallback")
+    extra_body: Mapping[str, Any] | None = saved("extra_body")
 
-    # What does not.
-    api_key: SecretStr | Callable[[], str] | None = _unsaved()
-    user: str | None = _unsaved()
-    session_id: str | None = _unsaved()
-    trace: Mapping[str, Any] | None = _unsaved()
-    encoding_format: str | None = _unsaved()
-    compression: str | None = _unsaved()
-    batch_size: int | None = _unsaved()
-    batch_tokens: int | None = _unsaved()
-    max_concurrency: int | None = _unsaved()
-    timeout: float | None = _unsaved()
-    call_timeout: float | None = _unsaved()
-    max_retries: int | None = _unsaved()
-    max_replays: int | None = _unsaved()
-    retry_timeout: float | None = _unsaved()
-    cache: Any = _unsaved()
-    server_cache: int | None = _unsaved()
-    max_cost: float | None = _unsaved()
-    coalesce_queries: bool | None = _unsaved()
-    app_url: str | None = _unsaved()
-    app_title: str | None = _unsaved()
-    app_categories: Sequence[str] | None = _unsaved()
-    extra_headers: Mapping[str, str] | None = _unsaved()
-    http_client: Any = _unsaved()
-    async_http_client: Any = _unsaved()
+    api_key: SecretStr | SkipJsonSchema[Callable[[], str]] | None = unsaved("api_key")
+    user: str | None = unsaved("user")
+    session_id: str | None = unsaved("session_id")
+    trace: Mapping[str, Any] | None = unsaved("trace")
+    encoding_format: EncodingFormat = unsaved("encoding_format")
+    compression: Compression = unsaved("compression")
+    batch_size: int | None = unsaved("batch_size")
+    batch_tokens: int | None = unsaved("batch_tokens")
+    max_concurrency: int = unsaved("max_concurrency")
+    timeout: float = unsaved("timeout")
+    call_timeout: float | None = unsaved("call_timeout")
+    max_retries: int = unsaved("max_retries")
+    max_replays: int = unsaved("max_replays")
+    retry_timeout: float = unsaved("retry_timeout")
+    cache: Any = unsaved("cache")
+    server_cache: int | None = unsaved("server_cache")
+    max_cost: float | None = unsaved("max_cost")
+    coalesce_queries: bool = unsaved("coalesce_queries")
+    app_url: str | None = unsaved("app_url")
+    app_title: str | None = unsaved("app_title")
+    app_categories: Sequence[str] | None = unsaved("app_categories")
+    extra_headers: Mapping[str, str | SecretStr | SkipJsonSchema[Callable[[], str]]] | None = unsaved("extra_headers")
+    http_client: Any = unsaved("http_client")
+    async_http_client: Any = unsaved("async_http_client")
 
-    # The base class's own tuning, kept out of dumps as well. It hands out one window after another: a wide one keeps more
-    # requests in flight. Its own bound of 2048 is what OpenAI takes in one request; here the core plans the requests.
-    embed_batch_size: int = _unsaved(8192, gt=0)
-    num_workers: int | None = _unsaved()
-    embeddings_cache: Any = _unsaved()
+    # The base class allows 2048 at most, as OpenAI does. Here more is no bound, where the model's own is narrower.
+    embed_batch_size: int = own(8192, "Most texts a request, where `batch_size` or the model allows more.", gt=0)
+    num_workers: int | None = own(None, "Most requests at a time, where `max_concurrency` allows more.", gt=0)
+    embeddings_cache: Any = own(None, "Not taken: it keys by the text alone. Use `cache`.")
 
     _built: tuple[dict[str, Any], Client] | None = PrivateAttr(default=None)
 
@@ -114,37 +104,28 @@ class OpenRouterEmbedding(BaseEmbedding):
         Args:
             model_name: The gateway's model id, e.g. `qwen/qwen3-embedding-8b`; `model=` says the same.
             **options: Those of `openrouter_embeddings.Client` (`api_base` says the same as `base_url`), and
-                `embed_batch_size`, `num_workers`, `callback_manager`, `embeddings_cache`, `rate_limiter` of the base.
+                `embed_batch_size`, `num_workers` and `callback_manager` of the base class.
 
         Raises:
             ConfigurationError: An option is unknown, given twice, or cannot be right.
         """
-        given: dict[str, Any] = {**options}
-        given.pop("class_name", None)  # a dump carries it
-        if model_name is not None:
-            given["model_name"] = model_name
-        for alias, name in _ALIASES.items():
-            value = given.pop(alias, None)
-            if value is None:
-                continue
-            if given.get(name) not in (None, value):
-                raise ConfigurationError(f"{alias}= and {name}= differ. Give one of them.")
-            given[name] = value
-        known = {*type(self).model_fields, *_ALIASES}
-        for unknown in (name for name in given if name not in known):
-            near = get_close_matches(unknown, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigurationError(
-                f"Option {unknown!r} is unknown.{hint} A request field newer than this release goes under extra_body."
-            )
+        given = by_name({"model_name": model_name, **options})
+        WORDS.check_options([name for name in given if name not in type(self).model_fields or name in WORDS.reasons])
         if "model_name" not in given:
             raise ConfigurationError("No model. Pass model_name=..., e.g. 'qwen/qwen3-embedding-8b'.")
-        if isinstance(given.get("gateway"), Mapping):
-            given["gateway"] = TypeAdapter(Gateway).validate_python(given["gateway"])  # as a dump holds it
         # Checked by the core before pydantic sees them: it names the way out, and turns no True into 1.
-        Options(model=given["model_name"], **{name: given[name] for name in _OPTIONS if given.get(name) is not None})
+        Options(model=given["model_name"], **{name: value for name, value in given.items() if name in DEFAULTS})
         super().__init__(**given)
         _ = self.client
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _without_values(cls, given: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+        """As a field of a user's own model, name each option that is refused, and show no value: it may be a key."""
+        try:
+            return handler(given)
+        except ValidationError as refused:
+            raise without_values(refused, given) from None
 
     @classmethod
     def class_name(cls) -> str:
@@ -154,57 +135,109 @@ class OpenRouterEmbedding(BaseEmbedding):
     @property
     def client(self) -> Client:
         """The core client, built anew when an option has been assigned since."""
-        options = {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
-        options["model"] = self.model_name
-        if self._built is None or self._built[0] != options:
-            self._built = (options, Client(**options))
+        given = {name: getattr(self, name) for name in DEFAULTS}
+        options = {name: value for name, value in given.items() if value is not None and value is not DEFAULTS[name]}
+        if self.num_workers is not None:
+            options["max_concurrency"] = min(self.num_workers, self.max_concurrency)
+        made_of = {"model": self.model_name, **options, "embed_batch_size": self.embed_batch_size}
+        if self._built is None or self._built[0] != made_of:
+            client = Client(self.model_name, **options)
+            if self.embed_batch_size < client.learned.limits().inputs:
+                client = Client(self.model_name, **{**options, "batch_size": self.embed_batch_size})
+            self._built = (made_of, client)
         return self._built[1]
+
+    @property
+    def async_client(self) -> AsyncClient:
+        """The core client, for asyncio."""
+        return self.client.as_async()
 
     @property
     def usage(self) -> Usage:
         """Tokens, cost and requests so far, in this process."""
         return self.client.usage
 
+    def _embed(self, texts: list[str], input_type: InputType, **more: Any) -> list[Embedding]:
+        with WORDS.for_errors():
+            return self.client.embed(texts, input_type=input_type, **more).tolist()
+
+    async def _aembed(self, texts: list[str], input_type: InputType, **more: Any) -> list[Embedding]:
+        with WORDS.for_errors():
+            return (await self.async_client.embed(texts, input_type=input_type, **more)).tolist()
+
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self.client.embed_query(query).tolist()[0]
+        return self._embed([query], "query")[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self.client.as_async().embed_query(query)).tolist()[0]
+        return (await self._aembed([query], "query"))[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
-        return self.client.embed_documents([text]).tolist()[0]
+        return self._embed([text], "document")[0]
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self.client.as_async().embed_documents([text])).tolist()[0]
+        return (await self._aembed([text], "document"))[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self.client.embed_documents(texts).tolist()
+        return self._embed(texts, "document")
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        join()
-        return (await self.client.as_async().embed_documents(texts)).tolist()
+        return await self._aembed(texts, "document")
+
+    def get_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, *, resume: Partial | None = None, **unknown: Any
+    ) -> list[Embedding]:
+        """Return one embedding per text, in input order. The texts are one call of the core, however many they are.
+
+        Args:
+            texts: The texts. An empty list makes no request.
+            show_progress: Whether to show a bar.
+            resume: `error.partial` of an earlier call with the same texts: only the rest is paid for.
+            **unknown: None. What is tried is named in an error that says where it belongs.
+
+        Raises:
+            EmbeddingError: It could not be done; what had landed is in `.partial`.
+        """
+        WORDS.check_call(unknown)
+        if not texts:
+            return []
+        with observed(self, texts, bar=show_progress) as (landed, ended):
+            return ended(self._embed(texts, "document", resume=resume, on_progress=landed))
 
     async def aget_text_embedding_batch(
-        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+        self, texts: list[str], show_progress: bool = False, *, resume: Partial | None = None, **unknown: Any
     ) -> list[Embedding]:
-        """Embed windows of texts side by side; when one fails, the others stop.
+        """Do what `get_text_embedding_batch` does, on the running event loop."""
+        WORDS.check_call(unknown)
+        if not texts:
+            return []
+        with observed(self, texts, bar=show_progress) as (landed, ended):
+            return ended(await self._aembed(texts, "document", resume=resume, on_progress=landed))
 
-        Where there is an `embeddings_cache`, windows on their way are let finish: what they paid for is kept there.
-        """
-        with gathered() as windows:
-            try:
-                return await super().aget_text_embedding_batch(texts, show_progress, **kwargs)
-            except BaseException:
-                await windows.stop(at_once=self.embeddings_cache is None)
-                raise
+    def __call__(self, nodes: Sequence[BaseNode], **for_all: Any) -> Sequence[BaseNode]:
+        """Embed the nodes of a pipeline, which hands each transformation the keywords of all. An error names the nodes."""
+        with WORDS.for_errors(things="Nodes", ids=[node.node_id for node in nodes]):
+            return super().__call__(nodes, **_of_a_batch(for_all))
+
+    async def acall(self, nodes: Sequence[BaseNode], **for_all: Any) -> Sequence[BaseNode]:
+        """Do what a call does, on the running event loop."""
+        with WORDS.for_errors(things="Nodes", ids=[node.node_id for node in nodes]):
+            return await super().acall(nodes, **_of_a_batch(for_all))
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
-        """Return what names the embeddings, and only what was set: pipelines key their caches by it. Never the key."""
-        return {name: value for name, value in super().to_dict(**kwargs).items() if value is not None}
+        """Return what names the embeddings, and only what was set: pipelines key their caches by it. Never the key.
+
+        An address from the environment is among it, as another server gives other numbers; loading leaves it out.
+        """
+        given = super().to_dict(**kwargs).items()
+        named = {name: value for name, value in given if value is not None and value != DEFAULTS.get(name)}
+        address = self.client.gateway.base_url
+        if self.base_url is None and address != self.client.options.service.base_url:
+            named["address"] = address
+        return named
 
     def to_payload(self) -> dict[str, Any]:
         """Return what events may show."""
-        shown = {name: value for name in _PAYLOAD if (value := getattr(self, name)) is not None}
+        shown = {name: value for name in _PAYLOAD if (value := getattr(self, name)) != DEFAULTS.get(name)}
         if isinstance(self.gateway, Gateway):
             shown["gateway"] = self.gateway.name
         return {"class_name": self.class_name(), **shown}
@@ -212,6 +245,11 @@ class OpenRouterEmbedding(BaseEmbedding):
     def __repr_args__(self) -> Any:
         """Show what events may show."""
         return [item for item in self.to_payload().items() if item[0] != "class_name"]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in WORDS.reasons and value is not None:
+            WORDS.check_options([name])
+        super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         """Carry the options, never the client."""
@@ -223,12 +261,16 @@ class OpenRouterEmbedding(BaseEmbedding):
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> OpenRouterEmbedding:
         """Copy the options and share what is alive: locks and sockets cannot be copied."""
         memo = {} if memo is None else memo
-        for alive in (self.api_key, self.cache, self.embeddings_cache, self.http_client, self.async_http_client):
+        for alive in (self.api_key, self.cache, self.http_client, self.async_http_client):
             memo[id(alive)] = alive
         memo[id(self._built)] = None
         twin = super().__deepcopy__(memo)
         _ = twin.client
         return twin
+
+
+def _of_a_batch(keywords: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in keywords.items() if name in {"show_progress", "resume"}}
 
 
 @when_imported("llama_index.core.embeddings.loading")

@@ -1,134 +1,113 @@
-"""What both embedders share: one core client, one saved form, one shape of `meta`."""
+"""What the embedders take: the core's options, with their defaults and meanings, and Haystack's own words."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from functools import partial
-from inspect import signature
-from types import MappingProxyType
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields, replace
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Literal, NamedTuple, Never, Required, TypeVar, get_args, get_type_hints
 
-from haystack import default_from_dict, default_to_dict
 from haystack.utils import Secret
 
-from openrouter_embeddings import Cache, Client, ClientOptions, ConfigurationError, EmbeddingResult, InputType, Usage
+from openrouter_embeddings import ClientOptions, Options
+from openrouter_embeddings.option_types import HeaderValue
+from openrouter_embeddings.options import meaning_of
+from openrouter_embeddings.words import Words
 
 API_KEY = Secret.from_env_var("OPENROUTER_API_KEY", strict=False)
 """The default: the core reads the variable itself, and names it if it is not set."""
 
-# The core's own list says what goes to it, so no default stands twice.
-_CORE_OPTIONS = frozenset(ClientOptions.__annotations__) | {"model"}
+DEFAULTS = {option.name: option.default for option in fields(Options)}
+Constructor = TypeVar("Constructor", bound=Callable[..., None])
 
 
-class Embedder:
-    """The part of an embedder that knows neither text nor documents."""
+class Own(NamedTuple):
+    """What is said of an option that the core does not have, or has otherwise."""
 
-    api_key: Secret
-    api_base_url: str | None
-    model: str
-    prefix: str
-    suffix: str
-    input_type: InputType
-    cache: Cache | str | None
-    _client: Client
-
-    def _keep(self, given: Mapping[str, Any]) -> None:
-        """Hold the constructor's arguments under their own names, as plain values, and check them all."""
-        vars(self).update({name: _plain(value) for name, value in given.items() if name != "self"})
-        if not isinstance(self.api_key, Secret):
-            message = "api_key must be a Secret. Write Secret.from_env_var('NAME') or Secret.from_token(...)."
-            raise ConfigurationError(message)
-        if self.input_type not in ("query", "document"):
-            message = (
-                f"Unknown input_type {self.input_type!r}. Use 'query' or 'document'; to change what goes over the wire "
-                f"set query_input_type or document_input_type."
-            )
-            raise ConfigurationError(message)
-        options = {name: value for name, value in vars(self).items() if name in _CORE_OPTIONS and value is not None}
-        # Left at its default, the key is the core's business: it knows which variable belongs to which gateway,
-        # so that OpenRouter's key never travels to another one.
-        options["api_key"] = None if self.api_key == API_KEY else partial(_token, self.api_key)
-        # It opens no connection and asks for no key before the first request: pipelines load without either.
-        self._client = Client(**options, base_url=self.api_base_url)
-
-    def warm_up(self) -> None:
-        """Do nothing: the client connects by itself at first use, from whichever thread that is."""
-
-    async def warm_up_async(self) -> None:
-        """Do nothing: the client connects by itself at first use, on whichever event loop that is."""
-
-    def close(self) -> None:
-        """Close the connections. The embedder can be used again and connects anew."""
-        self._client.close()
-
-    async def close_async(self) -> None:
-        """Close the connections of the running event loop. The embedder can be used again and connects anew."""
-        await self._client.as_async().aclose()
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens, dollars and requests that this embedder has spent so far."""
-        return self._client.usage
-
-    def to_dict(self) -> dict[str, Any]:
-        """Serializes the component to a dictionary.
-
-        What was left to the core's defaults (None) stays out of it.
-
-        :returns:
-            Dictionary with serialized data.
-        :raises ValueError:
-            If the API key is a token or the cache an object: only `Secret.from_env_var` and a path can be saved.
-        """
-        if self.cache is not None and not isinstance(self.cache, str):
-            message = f"A {type(self.cache).__name__} cannot be saved. Give the cache as the path of its file."
-            raise ConfigurationError(message)
-        given = {name: _plain(vars(self)[name]) for name in signature(type(self).__init__).parameters if name != "self"}
-        return default_to_dict(self, **{name: value for name, value in given.items() if value is not None})
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Deserializes the component from a dictionary.
-
-        :param data:
-            Dictionary to deserialize from. It is not changed.
-        :returns:
-            Deserialized component.
-        """
-        # default_from_dict takes any dict with a "type" key for an object to import; `provider` and `extra_body` are
-        # the user's own data and may hold one. A mapping that is not a dict passes through untouched.
-        saved = {
-            name: MappingProxyType(value) if isinstance(value, dict) and name != "api_key" else value
-            for name, value in data.get("init_parameters", {}).items()
-        }
-        return default_from_dict(cls, {**data, "init_parameters": saved})
+    default: Any
+    meaning: str
 
 
-def meta_of(model: str, usage: Usage, providers: Sequence[str] = (), shortened: Sequence[int] = ()) -> dict[str, Any]:
-    """Return what a run reports: the names Haystack's tracers read, and the sums over all requests."""
-    meta = {"model": model, "usage": usage.to_dict(), "providers": list(providers)}
-    return {**meta, "shortened": list(shortened)} if shortened else meta
+class TextEmbedderOptions(ClientOptions, total=False):
+    """The options of the core's `Client`, and Haystack's own words."""
+
+    model: Required[str]
+    api_key: Annotated[  # type: ignore[misc]  # Haystack's own class for a key
+        Secret, Own(API_KEY, "A `Secret`; by default the gateway's own variable, `OPENROUTER_API_KEY` for OpenRouter.")
+    ]
+    api_base_url: Annotated[str | None, Own(DEFAULTS["base_url"], meaning_of("base_url"))]
+    base_url: Never  # type: ignore[misc]  # Haystack says api_base_url
+    http_client: Never  # type: ignore[misc]  # alive, and cannot be saved
+    async_http_client: Never  # type: ignore[misc]
+    extra_headers: Annotated[
+        Mapping[str, HeaderValue] | None,
+        Own(
+            None,
+            f"{meaning_of('extra_headers')} Saved pipelines hold them in the clear, and only strings can be saved.",
+        ),
+    ]
+    prefix: Annotated[str, Own("", "Put before a text that is not empty, after what the model itself wants there.")]
+    suffix: Annotated[str, Own("", "Put after a text that is not empty.")]
+    input_type: Annotated[
+        Literal["query", "document"], Own("query", 'What the text is: `"query"`, or `"document"` to compare documents.')
+    ]
 
 
-def meta_of_result(result: EmbeddingResult) -> dict[str, Any]:
-    """Return what a run reports that embedded everything."""
-    return meta_of(result.model, result.usage, result.providers, result.shortened)
+class DocumentEmbedderOptions(TextEmbedderOptions, total=False):
+    """Likewise, and what says how a document becomes a text."""
+
+    input_type: Annotated[
+        Literal["query", "document"],
+        Own("document", 'What the documents are: `"document"`, or `"query"` to compare queries.'),
+    ]
+    progress_bar: Annotated[bool, Own(True, "Whether to show a progress bar on a terminal or in a notebook.")]
+    meta_fields_to_embed: Annotated[Sequence[str] | None, Own(None, "Metadata to embed before the document's text.")]
+    embedding_separator: Annotated[str, Own("\n", "Put between the metadata and the text.")]
+    raise_on_failure: Annotated[
+        bool,
+        Own(
+            True,
+            "If `True`, a document that cannot be embedded raises, and the error holds what had landed: `partial`, and"
+            " `documents`, the copies with an embedding. If `False`, such documents come out of `failed_documents` and"
+            ' `meta["failed"]` says why; what ends every request (401, 402, 403) still raises.',
+        ),
+    ]
 
 
-def _token(key: Secret) -> str:
-    """Return the key as it is now. At module level, so that it pickles."""
-    value = key.resolve_value()
-    if value is None:
-        message = f"No API key. Set {' or '.join(key.to_dict()['env_vars'])}."
-        raise ConfigurationError(message)
-    return str(value)
+WORDS = Words(
+    options=[name for name, hint in get_type_hints(DocumentEmbedderOptions).items() if hint is not Never],
+    names={"base_url": "api_base_url", " list_models()": " .client.list_models()"},
+    reasons=dict.fromkeys(
+        ("http_client", "async_http_client", "http_async_client"),
+        "a component is saved, and a live client cannot be. The proxy of HTTPS_PROXY is used",
+    ),
+    resume="`documents` of this error, which is the `__cause__` of a pipeline's, holds those that have an embedding. With a"
+    " cache= another run pays only for the rest.",
+)
+_OF_DOCUMENTS = DocumentEmbedderOptions.__annotations__.keys() - TextEmbedderOptions.__annotations__.keys()
+TEXT_WORDS = replace(
+    WORDS,
+    options=[name for name in WORDS.options if name not in _OF_DOCUMENTS],
+    reasons={**WORDS.reasons, **dict.fromkeys(_OF_DOCUMENTS, "it belongs to OpenRouterDocumentEmbedder")},
+)
 
 
-def _plain(value: Any) -> Any:
-    """Copy containers and paths into what YAML can hold, so that no caller's object is shared."""
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+def takes(options: type) -> Callable[[Constructor], Constructor]:
+    """Write the options of a TypedDict into a constructor's signature and docstring, where Haystack's tools look."""
+
+    def written(constructor: Constructor) -> Constructor:
+        types, annotated = get_type_hints(options), get_type_hints(options, include_extras=True)
+        names = sorted((name for name, type_ in types.items() if type_ is not Never), key=lambda name: name != "model")
+        parameters, lines = [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)], []
+        for name in names:
+            stated = next((extra for extra in get_args(annotated[name]) if isinstance(extra, Own)), None)
+            own = stated or Own(DEFAULTS[name], meaning_of(name))
+            default = Parameter.empty if own.default is MISSING else own.default
+            parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=types[name]))
+            lines.append(f"        :param {name}: {WORDS.said(own.meaning)}")
+        lines.append("        :raises ConfigurationError: If an option is unknown or cannot be right.")
+        constructor.__signature__ = Signature(parameters, return_annotation=None)  # type: ignore[attr-defined]
+        constructor.__doc__ = f"{(constructor.__doc__ or '').rstrip()}\n\n" + "\n".join(lines) + "\n        "
+        return constructor
+
+    return written

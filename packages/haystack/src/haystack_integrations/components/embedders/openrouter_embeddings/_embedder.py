@@ -1,0 +1,174 @@
+"""What both embedders share: one core client, one saved form, one shape of `meta`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from inspect import signature
+from types import MappingProxyType
+from typing import Any, Self
+
+from haystack import default_from_dict, default_to_dict
+from haystack.utils import Secret
+
+from openrouter_embeddings import (
+    AsyncClient,
+    Client,
+    ConfigurationError,
+    EmbeddingResult,
+    Gateway,
+    InputType,
+    Usage,
+)
+from openrouter_embeddings.words import Words
+
+from ._options import API_KEY, DEFAULTS
+
+
+class Embedder:
+    """The part of an embedder that knows neither text nor documents. Each option is an attribute."""
+
+    api_key: Secret
+    api_base_url: str | None
+    model: str
+    prefix: str
+    suffix: str
+    input_type: InputType
+    on_empty: str
+    _client: Client
+
+    def _keep(self, options: Mapping[str, Any], words: Words, **for_client: Any) -> None:
+        """Hold the options under their own names, as plain values, check them all, and make the client of them.
+
+        Args:
+            options: As given. None leaves one at its default.
+            words: What the options are called.
+            for_client: What the client is told in place of what was given.
+        """
+        parameters = signature(type(self).__init__).parameters
+        words.check_options(name for name in options if name not in parameters)
+        given = {name: _plain(value) for name, value in options.items() if value is not None}
+        if "model" not in given:
+            raise ConfigurationError("No model. Pass model=..., e.g. 'qwen/qwen3-embedding-8b'.")
+        defaults = {name: parameter.default for name, parameter in parameters.items() if name != "self"}
+        vars(self).update(defaults | given)
+        if not isinstance(self.api_key, Secret):
+            message = "api_key must be a Secret. Write Secret.from_env_var('NAME') or Secret.from_token(...)."
+            raise ConfigurationError(message)
+        if self.input_type not in ("query", "document"):
+            message = (
+                f"Unknown input_type {self.input_type!r}. Use 'query' or 'document'; to change what goes over the wire "
+                f"set query_input_type or document_input_type."
+            )
+            raise ConfigurationError(message)
+        # Left at its default, the key is the core's business: it knows which variable belongs to which gateway,
+        # so that OpenRouter's key never travels to another one.
+        key = None if self.api_key == API_KEY else partial(_token, self.api_key)
+        for_core = {name: value for name, value in given.items() if name in DEFAULTS}
+        # It opens no connection and asks for no key before the first request: pipelines load without either.
+        with words.for_errors():
+            self._client = Client(**{**for_core, "api_key": key, "base_url": self.api_base_url, **for_client})
+
+    def warm_up(self) -> None:
+        """Do nothing: the client connects by itself at first use, from whichever thread that is."""
+
+    async def warm_up_async(self) -> None:
+        """Do nothing: the client connects by itself at first use, on whichever event loop that is."""
+
+    def close(self) -> None:
+        """Close the connections. The embedder can be used again and connects anew."""
+        self.client.close()
+
+    async def close_async(self) -> None:
+        """Close the connections of the running event loop. The embedder can be used again and connects anew."""
+        await self.async_client.aclose()
+
+    @property
+    def client(self) -> Client:
+        """The core client. Where `raise_on_failure=False` it gives zeros for an empty text, which the embedder names."""
+        return self._client
+
+    @property
+    def async_client(self) -> AsyncClient:
+        """The core client, for asyncio."""
+        return self._client.as_async()
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens, dollars and requests that this embedder has spent so far."""
+        return self._client.usage
+
+    def to_dict(self) -> dict[str, Any]:
+        """Serializes the component to a dictionary.
+
+        What was left to the core's defaults stays out of it.
+
+        :returns:
+            Dictionary with serialized data.
+        :raises ValueError:
+            If the API key is a token, or the cache or the gateway an object: only `Secret.from_env_var`, a path and a
+            name can be saved.
+        """
+        saved: dict[str, Any] = {}
+        for name in signature(type(self).__init__).parameters:
+            value = _plain(getattr(self, name, None))
+            if value is not None and (name not in DEFAULTS or value != DEFAULTS[name]):
+                saved[name] = value
+        if not isinstance(saved.get("cache", ""), str):
+            message = f"A {type(saved['cache']).__name__} cannot be saved. Give the cache as the path of its file."
+            raise ConfigurationError(message)
+        if isinstance(saved.get("gateway"), Gateway):
+            message = "A Gateway cannot be saved. Give the name of one, and its address as api_base_url."
+            raise ConfigurationError(message)
+        return default_to_dict(self, **saved)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Deserializes the component from a dictionary.
+
+        :param data:
+            Dictionary to deserialize from. It is not changed.
+        :returns:
+            Deserialized component.
+        """
+        # default_from_dict takes any dict with a "type" key for an object to import; `provider` and `extra_body` are
+        # the user's own data and may hold one. A mapping that is not a dict passes through untouched.
+        saved = {
+            name: MappingProxyType(value) if isinstance(value, dict) and name != "api_key" else value
+            for name, value in data.get("init_parameters", {}).items()
+        }
+        return default_from_dict(cls, {**data, "init_parameters": saved})
+
+    def _around(self, text: str) -> str:
+        """Return a text between prefix and suffix. An empty one stays empty, so that `on_empty` decides about it."""
+        return f"{self.prefix}{text}{self.suffix}" if text else ""
+
+
+def meta_of(model: str, usage: Usage, providers: Sequence[str] = (), shortened: Sequence[int] = ()) -> dict[str, Any]:
+    """Return what a run reports: the names Haystack's tracers read, and the sums over all requests."""
+    meta = {"model": model, "usage": usage.to_dict(), "providers": list(providers)}
+    return {**meta, "shortened": list(shortened)} if shortened else meta
+
+
+def meta_of_result(result: EmbeddingResult) -> dict[str, Any]:
+    """Return what a run reports that embedded everything."""
+    return meta_of(result.model, result.usage, result.providers, result.shortened)
+
+
+def _token(key: Secret) -> str:
+    """Return the key as it is now. At module level, so that it pickles."""
+    value = key.resolve_value()
+    if value is None:
+        message = f"No API key. Set {' or '.join(key.to_dict()['env_vars'])}."
+        raise ConfigurationError(message)
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Copy containers and paths into what YAML can hold, so that no caller's object is shared."""
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -1,0 +1,137 @@
+"""One run of the document embedder: what can be sent, how far it is, and what has come of each document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+from haystack import Document, logging
+from tqdm.auto import tqdm
+
+from openrouter_embeddings import (
+    AuthenticationError,
+    ConfigurationError,
+    EmbeddingError,
+    EmbeddingResult,
+    InputError,
+    InsufficientCreditsError,
+    PermissionDeniedError,
+    Usage,
+    track_usage,
+)
+from openrouter_embeddings.inputs import Progress, check_inputs
+
+from ._embedder import meta_of, meta_of_result
+from ._options import WORDS
+
+logger = logging.getLogger(__name__)
+_OF_NO_DOCUMENT = (ConfigurationError, AuthenticationError, InsufficientCreditsError, PermissionDeniedError)
+
+
+class Run:
+    """The documents of one run. Every position counts among all of them.
+
+    Args:
+        documents: As given.
+        texts: What is embedded of each. Changed where one cannot be sent.
+        model: For `meta`, where nothing came of any document.
+        on_empty: What becomes of an empty text.
+        raises: Whether a document that cannot be embedded is an error of the run.
+    """
+
+    def __init__(self, documents: list[Document], texts: list[str], *, model: str, on_empty: str, raises: bool) -> None:
+        self.texts = texts
+        self._documents = documents
+        self._model = model
+        self._raises = raises
+        self._refused: dict[int, EmbeddingError] = {}
+        """Documents that cannot be sent, and why."""
+        if not raises:
+            self._take_out(on_empty)
+
+    def _take_out(self, on_empty: str) -> None:
+        """Empty the texts that the core would refuse before any request: the positions of the others stay as they are."""
+        for choice in (on_empty, "zero"):
+            try:
+                check_inputs(self.texts, on_empty=choice)
+            except InputError as error:
+                self._refused |= dict.fromkeys(error.positions, error)
+                for position in error.positions:
+                    self.texts[position] = ""
+
+    def has_something_to_send(self) -> bool:
+        """Return whether any document is left."""
+        return len(self._refused) < len(self._documents)
+
+    def nothing(self) -> dict[str, Any]:
+        """Return the outputs of a run that sent nothing."""
+        if not self._documents:
+            return {"documents": [], "meta": {}, "failed_documents": []}
+        return self._outputs({}, meta_of(self._model, Usage()), self._refused)
+
+    def embedded(self, result: EmbeddingResult) -> dict[str, Any]:
+        """Return the outputs of a run that came to its end."""
+        rows = dict(enumerate(result.tolist()))
+        landed = {position: row for position, row in rows.items() if position not in self._refused}
+        return self._outputs(landed, meta_of_result(result), self._refused)
+
+    def failed(self, error: EmbeddingError) -> dict[str, Any]:
+        """Return the outputs of a run that failed, or raise its error with the documents that have an embedding."""
+        partial = error.partial
+        done = {} if partial is None else {place: partial.embeddings[place] for place in partial.positions_done}
+        landed = {position: row.tolist() for position, row in done.items()}
+        if self._raises or isinstance(error, _OF_NO_DOCUMENT):
+            # Inside a pipeline nobody else holds these documents: the caller finds them on `__cause__`.
+            vars(error)["documents"] = self._copies(landed)
+            with WORDS.for_errors(things="Documents", ids=[document.id for document in self._documents]):
+                raise error
+        causes = dict.fromkeys(range(len(self._documents)), error)
+        meta = meta_of(self._model, Usage()) if partial is None else meta_of(partial.model, partial.usage)
+        return self._outputs(landed, meta, causes | (partial.positions_failed if partial else {}) | self._refused)
+
+    def _copies(self, landed: Mapping[int, list[float]]) -> list[Document]:
+        return [replace(self._documents[position], embedding=row) for position, row in landed.items()]
+
+    def _outputs(
+        self, landed: Mapping[int, list[float]], meta: dict[str, Any], causes: Mapping[int, EmbeddingError]
+    ) -> dict[str, Any]:
+        """Return what landed, and each cause once, with the documents that have no embedding for it."""
+        missing = [position for position in range(len(self._documents)) if position not in landed]
+        failed: dict[tuple[str, str], dict[str, Any]] = {}
+        for position in missing:
+            name, message = type(causes[position]).__name__, WORDS.said(causes[position].message)
+            cause = failed.setdefault((name, message), {"error": name, "message": message, "positions": [], "ids": []})
+            cause["positions"].append(position)
+            cause["ids"].append(self._documents[position].id)
+        if missing:
+            logger.warning(
+                "{count} of {total} documents have no embedding: {errors}. See meta['failed'].",
+                count=len(missing),
+                total=len(self._documents),
+                errors=", ".join(sorted({name for name, _ in failed})),
+            )
+            meta = {**meta, "failed": list(failed.values())}
+        return {
+            "documents": self._copies(landed),
+            "meta": meta,
+            "failed_documents": [self._documents[position] for position in missing],
+        }
+
+
+@contextmanager
+def progress_bar(total: int, *, wanted: bool) -> Iterator[Progress | None]:
+    """Show, where somebody can see it, how many documents are done, how fast, and for how much."""
+    # disable=None is tqdm's word for "only on a terminal".
+    bar = tqdm(total=total, disable=None if wanted else True, desc="Embedding documents", unit="doc")
+    lock = Lock()
+    with track_usage() as usage, bar:
+
+        def landed(done: int, _: int) -> None:
+            with lock:  # batches land on many threads, and a count that arrives late is no step back
+                bar.set_postfix_str(f"{usage.cost:.4f} USD", refresh=False)
+                bar.update(max(0, done - bar.n))
+
+        yield None if bar.disable else landed

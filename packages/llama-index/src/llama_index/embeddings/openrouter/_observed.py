@@ -1,0 +1,54 @@
+"""What is told of a batch: LlamaIndex's events, and a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher
+from llama_index.core.callbacks import CBEventType, EventPayload
+from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
+from tqdm.auto import tqdm
+
+from openrouter_embeddings import track_usage
+from openrouter_embeddings.inputs import Progress
+
+Ended = Callable[[list[Embedding]], list[Embedding]]
+
+
+@contextmanager
+def observed(embedder: BaseEmbedding, texts: list[str], *, bar: bool) -> Iterator[tuple[Progress | None, Ended]]:
+    """Tell that a batch begins. Yield what is told how far it is, if anything is, and what is handed its embeddings."""
+    payload = embedder.to_payload()
+    dispatcher.event(EmbeddingStartEvent(model_dict=payload))
+    about: dict[str, Any] = {EventPayload.SERIALIZED: payload}
+    with (
+        embedder.callback_manager.event(CBEventType.EMBEDDING, payload=about) as event,
+        _bar(len(texts), bar) as landed,
+    ):
+
+        def ended(embeddings: list[Embedding]) -> list[Embedding]:
+            event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: embeddings})
+            dispatcher.event(EmbeddingEndEvent(chunks=texts, embeddings=embeddings))
+            return embeddings
+
+        yield landed, ended
+
+
+@contextmanager
+def _bar(total: int, shown: bool) -> Iterator[Progress | None]:
+    """Show how many texts are done, how fast, and for how much."""
+    if not shown:
+        yield None
+        return
+    lock = Lock()
+    with track_usage() as usage, tqdm(total=total, desc="Generating embeddings", unit="text") as bar:
+
+        def landed(done: int, _: int) -> None:
+            with lock:  # batches land on many threads, and a count that arrives late is no step back
+                bar.set_postfix_str(f"{usage.cost:.4f} USD", refresh=False)
+                bar.update(max(0, done - bar.n))
+
+        yield landed

@@ -1,0 +1,134 @@
+"""The constructors: the core's options in a signature and a docstring that Haystack's tools can read."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+import httpx
+import pytest
+from haystack.core.component.component import _hook_component_init
+from haystack.core.serialization import component_to_dict, default_from_dict
+from haystack.utils import Secret
+
+from haystack_integrations.components.embedders.openrouter_embeddings import (
+    OpenRouterDocumentEmbedder,
+    OpenRouterTextEmbedder,
+)
+from openrouter_embeddings import ClientOptions, ConfigurationError, Options
+
+from .conftest import KEY, MARKED, UNMARKED
+
+NAMED_OTHERWISE = {
+    "api_key": "a Secret of Haystack's",
+    "base_url": "api_base_url",
+    "http_client": "cannot be saved",
+    "async_http_client": "cannot be saved",
+}
+
+
+@pytest.fixture(params=[OpenRouterTextEmbedder, OpenRouterDocumentEmbedder])
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def test_the_signature_has_the_cores_options_with_its_types_and_defaults(kind: Any) -> None:
+    parameters = inspect.signature(kind.__init__).parameters
+    types = get_type_hints(ClientOptions, localns={"httpx": httpx})
+    assert list(parameters)[:2] == ["self", "model"]
+    for option in fields(Options):
+        name = option.name
+        if name in NAMED_OTHERWISE:
+            assert name == "api_key" or name not in parameters
+        elif name != "model":
+            assert (parameters[name].default, parameters[name].annotation) == (option.default, types[name]), name
+    assert parameters["api_base_url"].annotation == types["base_url"]
+    assert parameters["api_key"].annotation is Secret
+    assert parameters["model"].default is inspect.Parameter.empty
+    assert {parameter.kind for parameter in list(parameters.values())[1:]} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_the_docstring_has_a_line_for_each_parameter(kind: Any) -> None:
+    documented = inspect.getdoc(kind.__init__)
+    assert documented is not None
+    parameters = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
+    assert [line.split()[1] for line in documented.splitlines() if line.startswith(":param")] == [
+        f"{name}:" for name in parameters
+    ]
+    for option in fields(Options):
+        if option.name not in {*NAMED_OTHERWISE, "extra_headers"}:
+            meaning = option.metadata["meaning"].replace("base_url", "api_base_url")
+            assert f":param {option.name}: {meaning}" in documented
+
+
+def test_haystacks_own_tools_make_one_of_its_parameters(kind: Any) -> None:
+    """`default_from_dict` calls with keywords, loaders change these before the call, savers look for attributes."""
+    name = f"{kind.__module__}.{kind.__name__}"
+    made = default_from_dict(kind, {"type": name, "init_parameters": {"model": UNMARKED, "dimensions": 8}})
+    assert (made.model, made.dimensions) == (UNMARKED, 8)
+    with _hook_component_init(lambda _, options: options.update(dimensions=16)):
+        assert kind(model=UNMARKED).dimensions == 16
+    saved = component_to_dict(made, "embedder")
+    assert saved["init_parameters"]["dimensions"] == 8
+    assert all(hasattr(made, parameter) for parameter in inspect.signature(made.__init__).parameters)
+
+
+def test_a_parameter_of_the_other_embedder_is_no_parameter(kind: Any) -> None:
+    names = set(inspect.signature(OpenRouterDocumentEmbedder.__init__).parameters)
+    own = names - set(inspect.signature(OpenRouterTextEmbedder.__init__).parameters)
+    assert own == {"progress_bar", "meta_fields_to_embed", "embedding_separator", "raise_on_failure"}
+    for name in own:
+        with pytest.raises(ConfigurationError) as caught:
+            OpenRouterTextEmbedder(**{"model": UNMARKED, name: None})
+        assert str(caught.value) == f"Option {name!r} is not taken: it belongs to OpenRouterDocumentEmbedder."
+
+
+def test_a_live_client_is_not_taken_because_it_cannot_be_saved(kind: Any) -> None:
+    for word in ("http_client", "async_http_client", "http_async_client"):
+        with pytest.raises(ConfigurationError, match="a component is saved, and a live client cannot be"):
+            kind(model=UNMARKED, **{word: object()})
+
+
+def test_a_missing_model_and_an_unknown_side_are_refused_with_the_way_out(kind: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        kind()
+    assert str(caught.value) == "No model. Pass model=..., e.g. 'qwen/qwen3-embedding-8b'."
+    with pytest.raises(ConfigurationError) as caught:
+        kind(model=MARKED, input_type="passage")
+    assert str(caught.value) == (
+        "Unknown input_type 'passage'. Use 'query' or 'document'; to change what goes over the wire set "
+        "query_input_type or document_input_type."
+    )
+
+
+def test_a_bare_string_is_no_key(kind: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        kind(model=MARKED, api_key=KEY)
+    assert str(caught.value) == (
+        "api_key must be a Secret. Write Secret.from_env_var('NAME') or Secret.from_token(...)."
+    )
+
+
+def test_an_option_that_cannot_be_right_is_refused_in_haystacks_words(kind: Any) -> None:
+    for options, says in (
+        ({"dimensions": 0}, "dimensions must be at least 1, not 0."),
+        ({"provider": {"data_colection": "deny"}}, "Did you mean 'data_collection'?"),
+        ({"api_base_url": "ftp://x"}, "api_base_url does not begin with https://"),
+        ({"model": ""}, "model is empty."),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            kind(**{"model": UNMARKED} | options)
+        assert says in str(caught.value)
+
+
+def test_the_choices_are_part_of_the_signature(kind: Any) -> None:
+    parameters = inspect.signature(kind.__init__).parameters
+    assert get_args(parameters["on_too_long"].annotation) == ("error", "truncate", "average")
+    assert get_args(parameters["encoding_format"].annotation) == ("auto", "base64", "float")
+
+
+def test_one_field_name_alone_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        OpenRouterDocumentEmbedder(model=UNMARKED, meta_fields_to_embed="title")
+    assert str(caught.value) == "meta_fields_to_embed takes a list. Write ['title']."

@@ -52,7 +52,8 @@ def amount(*, above_zero: bool = False) -> Check:
     """Take a finite number from 0 on, or above it."""
 
     def check(name: str, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_number:
             raise ConfigurationError(f"{name} takes a number, not {value!r}.")
         if not 0 <= value < 10**15 or (above_zero and value == 0):
             least = "above" if above_zero else "of at least"
@@ -78,7 +79,8 @@ def json_mapping(name: str, value: object) -> Mapping[str, Any]:
     """Take a mapping with string keys that JSON can carry. Return a copy, which the caller cannot change later."""
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"{name} takes a mapping with string keys, not {type(value).__name__}.")
-    return json_copy("Option", name, value)
+    copy: Mapping[str, Any] = json_copy("Option", name, value)
+    return copy
 
 
 def header_text(name: str, value: object) -> str:

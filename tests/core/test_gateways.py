@@ -1,15 +1,23 @@
-"""What the gateways do in their own way: addresses, names, listings."""
+"""What the gateways do in their own way: addresses and names."""
+
+from __future__ import annotations
 
 import copy
-import json
 import pickle
-from datetime import UTC, date, datetime
 
 import pytest
 
-from openrouter_embeddings._protocol.listings import parse_models
-from openrouter_embeddings.errors import ConfigurationError, ResponseError
-from openrouter_embeddings.gateways import INFRON, OPENROUTER, ErrorHint, Gateway, check_base_url, gateway_named
+from openrouter_embeddings.errors import ConfigurationError
+from openrouter_embeddings.gateways import (
+    INFRON,
+    OPENAI_COMPATIBLE,
+    OPENROUTER,
+    ErrorHint,
+    Gateway,
+    ModelInfo,
+    check_base_url,
+    gateway_named,
+)
 
 EXAMPLE = "'https://openrouter.ai/api/v1'"
 
@@ -30,6 +38,30 @@ def test_infron_is_as_documented():
     assert INFRON.input_types is None
     assert (INFRON.sends_attribution, INFRON.multimodal, INFRON.cost_location) == (False, False, "top")
     assert ErrorHint(403, "credit", "insufficient_credits") in INFRON.error_hints
+
+
+def test_a_server_of_ones_own_needs_no_key_and_nothing_beyond_openais_dialect():
+    mine = OPENAI_COMPATIBLE.at("http://127.0.0.1:8000/v1")
+    assert (mine.key_required, mine.input_types, mine.sends_attribution, mine.caches_answers) == (
+        False,
+        None,
+        False,
+        False,
+    )
+    assert mine.models_url == "http://127.0.0.1:8000/v1/models"
+    assert gateway_named("openai-compatible") is OPENAI_COMPATIBLE
+
+
+def test_a_gateway_is_named_with_its_address_where_that_is_not_its_own():
+    assert OPENROUTER.described(None) == OPENROUTER.described(OPENROUTER.base_url) == "openrouter"
+    assert OPENROUTER.described("http://127.0.0.1:1") == "openrouter (http://127.0.0.1:1)"
+
+
+def test_what_is_known_of_a_model_is_a_value():
+    info = ModelInfo(id="m", name="M", raw={"a": 1})
+    assert pickle.loads(pickle.dumps(info)) == info
+    assert hash(info) == hash(ModelInfo(id="m", name="M", raw={"b": 2}))
+    assert "raw" not in repr(info)
 
 
 def test_a_listing_on_another_host_never_sees_the_key():
@@ -63,6 +95,10 @@ def test_a_gateway_of_ones_own_speaks_openrouter():
     [
         ({"name": "", "base_url": "https://a.org"}, "Gateway takes a name, such as 'mine'."),
         (
+            {"name": "a", "base_url": "https://a.org", "models_base_url": "a.org"},
+            f"base_url does not begin with https:// and a host. Write it in full, as in {EXAMPLE}.",
+        ),
+        (
             {"name": "a", "base_url": "https://a.org", "key_env": "KEY"},
             "Gateway key_env takes a tuple of names, not one str. Write ('NAME',).",
         ),
@@ -87,11 +123,14 @@ def test_gateways_go_by_name():
             "OpenRuter",
             (
                 "Gateway 'OpenRuter' is unknown. Did you mean 'openrouter'? "
-                "Use 'openrouter', 'infron' or a Gateway(name=..., base_url=...)."
+                "Use 'openrouter', 'infron', 'openai-compatible' or a Gateway(name=..., base_url=...)."
             ),
         ),
-        ("litellm", "Gateway 'litellm' is unknown. Use 'openrouter', 'infron' or a Gateway(name=..., base_url=...)."),
-        (None, "gateway takes 'openrouter', 'infron' or a Gateway(...), not NoneType."),
+        (
+            "litellm",
+            "Gateway 'litellm' is unknown. Use 'openrouter', 'infron', 'openai-compatible' or a Gateway(name=..., base_url=...).",
+        ),
+        (None, "gateway takes 'openrouter', 'infron', 'openai-compatible' or a Gateway(...), not NoneType."),
     ],
 )
 def test_an_unknown_gateway_is_refused(name, text):
@@ -115,7 +154,7 @@ def test_an_address_loses_its_last_slash_and_nothing_else(given, kept):
 
 
 NO_SCHEME = f"base_url does not begin with https:// and a host. Write it in full, as in {EXAMPLE}."
-PLAIN = "Write https://, or pass gateway=Gateway(..., allow_plain_http=True)."
+PLAIN = "Write https://, or set allow_plain_http=True where the network between is yours."
 
 
 @pytest.mark.parametrize(
@@ -123,6 +162,7 @@ PLAIN = "Write https://, or pass gateway=Gateway(..., allow_plain_http=True)."
     [
         (None, f"base_url takes a str such as {EXAMPLE}, not NoneType."),
         ("", NO_SCHEME),
+        ("https://a.org\\v1", f"base_url holds white space, a control character or a backslash. Write {EXAMPLE}."),
         ("openrouter.ai/api/v1", NO_SCHEME),
         ("localhost:8088", NO_SCHEME),
         ("https:///v1", NO_SCHEME),
@@ -155,155 +195,3 @@ def test_an_address_that_cannot_be_right_is_refused(given, text):
         check_base_url(given)
     assert str(caught.value) == text
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
-
-
-def page(*rows, **more):
-    return json.dumps({"data": rows, **more}).encode()
-
-
-LISTED = {
-    "id": "google/gemini-embedding-001",
-    "canonical_slug": "google/gemini-embedding-001",
-    "name": "Google: Gemini Embedding 001",
-    "description": "Embeds.",
-    "created": 1700000000,
-    "expiration_date": "2027-01-31",
-    "context_length": 20000,
-    "architecture": {"input_modalities": ["text"], "output_modalities": ["embeddings"]},
-    "pricing": {"prompt": "0.00000015", "completion": "0"},
-    "something_new": {"a": 1},
-}
-
-
-def test_openrouter_models_are_read_and_the_profile_corrects_them():
-    (model,), following = parse_models(OPENROUTER, page(LISTED, links={"next": None}, total_count=1))
-    assert following is None
-    assert (model.id, model.name, model.description) == (LISTED["id"], LISTED["name"], "Embeds.")
-    assert model.context_length == 2048
-    assert model.dimensions == 3072
-    assert model.prompt_price == 0.15
-    assert model.max_inputs == 100
-    assert model.input_modalities == ("text",)
-    assert model.created == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
-    assert model.expires == date(2027, 1, 31)
-    assert model.raw == LISTED
-    assert "Embeds." not in repr(model)
-    assert pickle.loads(pickle.dumps(model)) == model
-    assert hash(model)
-
-
-def test_what_is_missing_or_odd_is_not_known():
-    odd = {
-        "id": "nobody/nothing",
-        "name": None,
-        "description": 5,
-        "created": 10**14,
-        "expiration_date": "never",
-        "context_length": -1,
-        "architecture": None,
-        "pricing": {"prompt": "-1"},
-    }
-    models, _ = parse_models(OPENROUTER, page({"id": "nobody/nothing"}, odd, {"no": "id"}, 7))
-    assert len(models) == 2
-    for model in models:
-        assert model.name == "nobody/nothing"
-        assert (model.context_length, model.dimensions, model.max_inputs) == (None, None, None)
-        assert (model.prompt_price, model.created, model.expires) == (None, None, None)
-        assert model.input_modalities == ("text",)
-
-
-@pytest.mark.parametrize(
-    ("told", "price"),
-    [("0.00000002", 0.02), ("0", 0.0), (0.0000001, 0.1), (None, None), ("free", None), ("NaN", None), (True, None)],
-)
-def test_prices_per_token_become_prices_per_million(told, price):
-    (model,), _ = parse_models(OPENROUTER, page({"id": "a", "pricing": {"prompt": told}}))
-    assert model.prompt_price == price
-
-
-def test_a_listed_length_below_the_profiles_stands():
-    (model,), _ = parse_models(OPENROUTER, page({**LISTED, "context_length": 1000}))
-    assert model.context_length == 1000
-
-
-@pytest.mark.parametrize(
-    ("told", "following"),
-    [
-        ("https://openrouter.ai/api/v1/embeddings/models?offset=500&limit=500", "?offset=500&limit=500"),
-        ("/api/v1/embeddings/models?offset=500", "?offset=500"),
-        ("https://elsewhere.example/?offset=500#x", "?offset=500"),
-        ("https://openrouter.ai/api/v1/embeddings/models", None),
-        (None, None),
-        (5, None),
-    ],
-)
-def test_the_next_page_is_asked_for_at_our_own_address(told, following):
-    local = OPENROUTER.at("http://localhost:1/v1")
-    _, url = parse_models(local, page(LISTED, links={"next": told}))
-    assert url == (f"http://localhost:1/v1/embeddings/models{following}" if following else None)
-
-
-def test_infron_lists_all_kinds_of_models_and_prices_per_million():
-    row = {
-        "id": "thenlper/gte-base",
-        "display_name": "GTE Base",
-        "category_type": "Embeddings",
-        "context_length": None,
-        "max_input_tokens": 512,
-        "min_prompt_price": 0.005,
-        "output_modalities": ["text"],
-        "providers": [],
-    }
-    chat = {"id": "openai/gpt", "category_type": "LLM"}
-    (model,), following = parse_models(INFRON, page(chat, row, success=True))
-    assert following is None
-    assert (model.id, model.name) == ("thenlper/gte-base", "GTE Base")
-    assert (model.context_length, model.dimensions, model.prompt_price) == (512, 768, 0.005)
-
-
-def test_an_empty_listing_is_a_listing():
-    assert parse_models(OPENROUTER, page()) == ([], None)
-    assert parse_models(OPENROUTER, b"\xef\xbb\xbf" + page()) == ([], None)
-
-
-@pytest.mark.parametrize(
-    ("gateway", "body", "text"),
-    [
-        (
-            OPENROUTER,
-            b"<html>secret</html>",
-            "The model listing of openrouter was not complete JSON (19 bytes). Check base_url.",
-        ),
-        (OPENROUTER, b"", "The model listing of openrouter was not complete JSON (0 bytes). Check base_url."),
-        (OPENROUTER, b"\xff{}", "The model listing of openrouter was not complete JSON (3 bytes). Check base_url."),
-        (
-            OPENROUTER,
-            b"[]",
-            "The model listing of openrouter was not a JSON object. Check base_url, or try again later.",
-        ),
-        (
-            OPENROUTER,
-            b'{"error":{"message":"x"}}',
-            "The model listing of openrouter held an error. Check base_url, or try again later.",
-        ),
-        (
-            INFRON,
-            b'{"data":[],"success":false}',
-            "The model listing of infron held an error. Check base_url, or try again later.",
-        ),
-        (
-            OPENROUTER,
-            b'{"data":{}}',
-            "The model listing of openrouter had no list of models under 'data'. Check base_url.",
-        ),
-        (
-            OPENROUTER,
-            b'{"data":[1,{"id":""}]}',
-            "The model listing of openrouter held 2 entries, none of them a model. Check base_url.",
-        ),
-    ],
-)
-def test_garbage_is_no_listing(gateway, body, text):
-    with pytest.raises(ResponseError) as caught:
-        parse_models(gateway, body)
-    assert str(caught.value) == text

@@ -72,6 +72,7 @@ def test_tuples_become_lists_and_enum_members_their_values():
     sent = validate_preferences({"order": ("a", "b"), "quantizations": ("int8",), "data_collection": Policy.DENY})
     assert sent == {"order": ["a", "b"], "quantizations": ["int8"], "data_collection": "deny"}
     assert type(sent["data_collection"]) is str
+    assert validate_preferences({"sort": "price"}) == {"sort": "price"}
     assert validate_preferences({"options": {"x": {"list": (1, 2)}}}) == {"options": {"x": {"list": [1, 2]}}}
 
 

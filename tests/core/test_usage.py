@@ -26,12 +26,26 @@ def make(embeddings_gateway):
     return build
 
 
+NUMBERS = {field.name: place for place, field in enumerate(fields(Usage), start=1)}
+
+
+def test_usage_adds_up_field_by_field():
+    assert Usage(**NUMBERS) + Usage(**NUMBERS) == Usage(**{name: 2 * number for name, number in NUMBERS.items()})
+    assert sum([Usage(cost=0.5), Usage(cost=0.25)]) == Usage(cost=0.75)
+    assert sum([], Usage()) == Usage()
+    assert Usage(**NUMBERS).to_dict() == NUMBERS
+    for wrong in (1, "x", None):
+        with pytest.raises(TypeError):
+            Usage() + wrong
+    with pytest.raises(TypeError):
+        1 + Usage()
+
+
 def test_a_tracker_has_the_fields_of_usage():
     tracker = UsageTracker()
-    numbers = {one.name: at + 1 for at, one in enumerate(fields(Usage))}
-    tracker.add(Usage(**numbers))
-    assert {name: getattr(tracker, name) for name in numbers} == numbers
-    assert tracker.total == Usage(**numbers)
+    tracker.add(Usage(**NUMBERS))
+    assert {name: getattr(tracker, name) for name in NUMBERS} == NUMBERS
+    assert tracker.total == Usage(**NUMBERS)
     assert repr(tracker) == f"UsageTracker({tracker.total!r})"
 
 
@@ -86,8 +100,8 @@ async def test_tasks_side_by_side_do_not_count_each_other(make):
 
     async def some(count: int) -> int:
         with track_usage() as usage:
-            for one in range(count):
-                await client.embed_query(f"{count} {one}")
+            for number in range(count):
+                await client.embed_query(f"{count} {number}")
         return usage.requests
 
     with track_usage() as together:

@@ -9,7 +9,7 @@ import numpy as np
 
 from openrouter_embeddings import AsyncClient, Client, EmbeddingError, EmbeddingResult
 
-from .server import embedding_of
+from ..support.answers import embedding_of
 
 KEY = "sk-or-v1-canary-91c2fa"
 TEXTS = ["canary of the first text", "canary of the second text", "canary of the third text"]

@@ -6,22 +6,19 @@ tell a right answer from a wrong one. A `Fault` takes the place of the answer fo
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import json
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from openrouter_embeddings import EmbeddingError
 
-WIDTH = 8
+from ..support.answers import Answer
+
 LONGEST = 10.0
 """Seconds after which the server itself gives up hanging and dripping: a client that never would fails, not hangs."""
 GAP = 0.02
@@ -228,36 +225,6 @@ def with_errors_ignored(call: Callable[[], object]) -> None:
         call()
 
 
-def embedding_of(text: str) -> list[float]:
-    """Return the embedding of a text: numbers that float32 and JSON hold exactly."""
-    return [(byte + 1) / 256 for byte in hashlib.sha256(text.encode()).digest()[:WIDTH]]
-
-
-@dataclass
-class Answer:
-    """A right answer in parts, for a fault to change."""
-
-    texts: list[str]
-    base64: bool
-    top: dict[str, Any] = field(default_factory=dict)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return `data`."""
-        return [
-            {"object": "embedding", "index": at, "embedding": self.encoded(embedding_of(text))}
-            for at, text in enumerate(self.texts)
-        ]
-
-    def encoded(self, numbers: list[float]) -> Any:
-        """Return an embedding in the encoding that was asked for."""
-        return base64.b64encode(np.array(numbers, "<f4").tobytes()).decode() if self.base64 else numbers
-
-    def body(self) -> dict[str, Any]:
-        """Return the whole body."""
-        usage = {"prompt_tokens": len(self.texts), "total_tokens": len(self.texts), "cost": 0.001}
-        return {"object": "list", "model": "faults/model", "data": self.rows(), "usage": usage, **self.top}
-
-
 def answer_to(request: Request) -> Answer:
     """Return the right answer to a request."""
     return Answer(request.body["input"], request.body.get("encoding_format") == "base64")
@@ -265,7 +232,7 @@ def answer_to(request: Request) -> Answer:
 
 def right_body(request: Request) -> bytes:
     """Return the right answer's JSON."""
-    return json.dumps(answer_to(request).body()).encode()
+    return answer_to(request).json()
 
 
 def http(

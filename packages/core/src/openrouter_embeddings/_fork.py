@@ -55,22 +55,22 @@ _known: weakref.WeakSet[Any] = weakref.WeakSet()
 
 def _all() -> list[ForkAware]:
     """Return the locks first: what is reset after them may take them."""
-    return sorted(_known, key=lambda one: not isinstance(one, Lock))
+    return sorted(_known, key=lambda known: not isinstance(known, Lock))
 
 
 def _before() -> None:
-    for one in _all():
-        one.before_fork()
+    for known in _all():
+        known.before_fork()
 
 
 def _after_in_parent() -> None:
-    for one in _all():
-        one.after_fork_in_parent()
+    for known in _all():
+        known.after_fork_in_parent()
 
 
 def _after_in_child() -> None:
-    for one in _all():
-        one.after_fork()
+    for known in _all():
+        known.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

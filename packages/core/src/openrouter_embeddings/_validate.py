@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import math
+import numbers
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from ._json import json_copy
 from ._secret import holds_secret
 from .errors import ConfigurationError
 
@@ -51,13 +52,13 @@ def amount(*, above_zero: bool = False) -> Check:
     """Take a finite number from 0 on, or above it."""
 
     def check(name: str, value: Any) -> float:
-        number = isinstance(value, (int, float)) or type(value).__module__ == "numpy"
-        if isinstance(value, bool) or not number:
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_number:
             raise ConfigurationError(f"{name} takes a number, not {value!r}.")
-        if not math.isfinite(value) or value < 0 or (above_zero and value == 0):
+        if not 0 <= value < 10**15 or (above_zero and value == 0):
             least = "above" if above_zero else "of at least"
             raise ConfigurationError(f"{name} must be a finite number {least} 0, not {value!r}.")
-        return value if isinstance(value, (int, float)) else float(value)
+        return value if isinstance(value, int) else float(value)
 
     return check
 
@@ -67,7 +68,7 @@ def one_of(*choices: object) -> Check:
     allowed = ", ".join(map(repr, choices))
 
     def check(name: str, value: Any) -> Any:
-        if not any(value is choice or (isinstance(choice, str) and value == choice) for choice in choices):
+        if not any(value is choice for choice in choices) and not (isinstance(value, str) and value in choices):
             raise ConfigurationError(f"{name} takes {allowed}, not {value!r}.")
         return value
 
@@ -75,16 +76,11 @@ def one_of(*choices: object) -> Check:
 
 
 def json_mapping(name: str, value: object) -> Mapping[str, Any]:
-    """Take a mapping with string keys that JSON can carry."""
-    if not (isinstance(value, Mapping) and all(isinstance(key, str) for key in value)):
+    """Take a mapping with string keys that JSON can carry. Return a copy, which the caller cannot change later."""
+    if not isinstance(value, Mapping):
         raise ConfigurationError(f"{name} takes a mapping with string keys, not {type(value).__name__}.")
-    from pydantic_core import PydanticSerializationError, to_json
-
-    try:
-        to_json(value)
-    except (PydanticSerializationError, ValueError):
-        raise ConfigurationError(f"{name} holds something that JSON cannot carry. Give plain values.") from None
-    return value
+    copy: Mapping[str, Any] = json_copy("Option", name, value)
+    return copy
 
 
 def header_text(name: str, value: object) -> str:
@@ -96,18 +92,19 @@ def headers(name: str, value: object) -> Mapping[str, Any]:
     """Take headers: a mapping of names to strings, secrets, or callables that give one."""
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"{name} takes a mapping of header names to values, not {type(value).__name__}.")
-    for key, one in value.items():
+    for key, content in value.items():
         if not isinstance(key, str) or not _TOKEN.fullmatch(key):
             raise ConfigurationError(f"{name}: {key!r} is no header name. Use letters, digits and dashes.")
-        if not callable(one) or holds_secret(one):
-            header_value(f"{name}[{key!r}]", one)
+        if not callable(content) or holds_secret(content):
+            header_value(f"{name}[{key!r}]", content)
     return value
 
 
 def header_value(name: str, value: object) -> str:
     """Return what a header carries: never shown in an error, as it may be a secret."""
-    found = value.get_secret_value() if holds_secret(value) else value() if callable(value) else value
-    return check_header(name, found, secret=True, charset="latin-1")
+    given = value() if callable(value) and not holds_secret(value) else value
+    content = given.get_secret_value() if holds_secret(given) else given
+    return check_header(name, content, secret=True, charset="latin-1")
 
 
 def check_header(name: str, value: object, *, secret: bool = False, charset: str | None = None) -> str:
@@ -128,12 +125,12 @@ def check_header(name: str, value: object, *, secret: bool = False, charset: str
 
 def categories(name: str, value: Any) -> Sequence[str]:
     """Take at most two categories."""
-    if isinstance(value, str) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, (list, tuple)) or not all(isinstance(category, str) for category in value):
         raise ConfigurationError(f"{name} takes a list of strings.")
     if len(value) > 2:
         raise ConfigurationError(f"{name} holds {len(value)} names; the gateway takes at most 2.")
-    for one in value:
-        check_header(name, one)
+    for category in value:
+        check_header(name, category)
     return list(value)
 
 

@@ -123,15 +123,15 @@ class APIError(EmbeddingError):
 
 
 class AuthenticationError(APIError):
-    """The key is missing, wrong or revoked (401). Ends the whole job."""
+    """The key is missing, wrong or revoked (401). Ends every call of the client that is under way."""
 
 
 class InsufficientCreditsError(APIError):
-    """The account or the key has no credit left (402). Ends the whole job."""
+    """The account or the key has no credit left (402). Ends every call of the client that is under way."""
 
 
 class PermissionDeniedError(APIError):
-    """The key may not do this, or a guardrail or region forbids it (403). Ends the whole job."""
+    """The key may not do this, or a guardrail or region forbids it (403): for this request, or for one provider."""
 
 
 class ModelNotFoundError(APIError):
@@ -147,7 +147,7 @@ class InputTooLongError(InvalidRequestError):
 
 
 class RateLimitError(APIError):
-    """Too many requests (429), for longer than the patience allowed."""
+    """Too many requests (429), for longer than the wait budget."""
 
     retryable_by_nature = True
 

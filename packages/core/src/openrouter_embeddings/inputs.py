@@ -25,9 +25,9 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 def wire_inputs(inputs: Sequence[Input]) -> list[Any]:
     """Return the items of `input`. Where one is a `Content` every text becomes one too: the API takes no mixture."""
-    if all(isinstance(one, str) for one in inputs):
+    if all(isinstance(item, str) for item in inputs):
         return list(inputs)
-    return [(Content.of(one) if isinstance(one, str) else one).to_wire() for one in inputs]
+    return [(Content.of(item) if isinstance(item, str) else item).to_wire() for item in inputs]
 
 
 def check_inputs(inputs: Iterable[Input], *, on_empty: str) -> list[Input]:
@@ -43,9 +43,9 @@ def check_inputs(inputs: Iterable[Input], *, on_empty: str) -> list[Input]:
     texts: list[Any] = items
     if kinds - {str}:
         # Subclasses of str (numpy.str_, members of a str enum) are sent as the text they are.
-        items = [str.__str__(one) if isinstance(one, str) else one for one in items]
+        items = [str.__str__(item) if isinstance(item, str) else item for item in items]
         _refuse_types(items)
-        texts = [one for one in items if isinstance(one, str)]
+        texts = [item for item in items if isinstance(item, str)]
     if on_empty == "error" and "" in texts:
         _refuse_empty(items)
     if not _all_encode(texts):
@@ -83,7 +83,7 @@ def _listed(inputs: object) -> list[Any]:
 
 
 def _refuse_types(items: list[Any]) -> None:
-    wrong = [position for position, one in enumerate(items) if not isinstance(one, (str, Content))]
+    wrong = [position for position, item in enumerate(items) if not isinstance(item, (str, Content))]
     if not wrong:
         return
     names = " or ".join(sorted({type(items[position]).__name__ for position in wrong})[:5])
@@ -92,22 +92,26 @@ def _refuse_types(items: list[Any]) -> None:
 
 
 def _refuse_empty(items: list[Any]) -> None:
-    empty = [position for position, one in enumerate(items) if isinstance(one, str) and not one]
+    empty = [position for position, item in enumerate(items) if item == ""]
     if len(empty) == 1:
-        said = "is empty. Remove it, or choose on_empty='zero' to get a zero embedding in its place."
+        advice = "is empty. Remove it, or choose on_empty='zero' to get a zero embedding in its place."
     else:
-        said = "are empty. Remove them, or choose on_empty='zero' to get zero embeddings in their places."
-    raise InputError(f"{named_positions(empty)} {said}", positions=empty)
+        advice = "are empty. Remove them, or choose on_empty='zero' to get zero embeddings in their places."
+    raise InputError(f"{named_positions(empty)} {advice}", positions=empty)
 
 
 def _refuse_surrogates(items: list[Any]) -> None:
-    found = {i: at for i, one in enumerate(items) if isinstance(one, str) and (at := lone_surrogate(one)) is not None}
-    first, at = next(iter(found.items()))
-    if len(found) == 1:
-        said = f"holds a lone surrogate (position {at} of the text)"
+    places = {
+        position: place
+        for position, item in enumerate(items)
+        if isinstance(item, str) and (place := lone_surrogate(item)) is not None
+    }
+    first, place = next(iter(places.items()))
+    if len(places) == 1:
+        problem = f"holds a lone surrogate (position {place} of the text)"
     else:
-        said = f"hold lone surrogates (the first at position {at} of input {first})"
-    raise InputError(f"{named_positions(found)} {said}, which no UTF-8 can carry.", positions=found)
+        problem = f"hold lone surrogates (the first at position {place} of input {first})"
+    raise InputError(f"{named_positions(places)} {problem}, which no UTF-8 can carry.", positions=places)
 
 
 def named_positions(positions: Iterable[int], *, most: int = 8) -> str:

@@ -239,10 +239,10 @@ class Options:
         """
         given = self.api_key
         if callable(given):
-            found = given()
-            if not isinstance(found, str) and not holds_secret(found):
-                raise ConfigurationError(f"The callable api_key gave {type(found).__name__}, not a string.")
-            return _checked_key(found)
+            key = given()
+            if not isinstance(key, str) and not holds_secret(key):
+                raise ConfigurationError(f"The callable api_key gave {type(key).__name__}, not a string.")
+            return _checked_key(key)
         if given is not None:
             assert isinstance(given, Secret)
             return given.get_secret_value()

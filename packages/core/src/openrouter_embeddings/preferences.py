@@ -105,6 +105,7 @@ for _typed in (MaxPrice, SortSpec, Percentiles, ProviderPreferences):
     setattr(_typed, "__pydantic_config__", {"extra": "forbid", "strict": True})  # noqa: B010 - typed as unknown
 
 
+_KIND = "Provider preference"
 _Check: TypeAlias = Callable[[str, object], object]
 _NUMERAL = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 
@@ -181,7 +182,7 @@ def _slugs(name: str, value: object) -> list[str]:
         if not isinstance(item, str) or not item.strip():
             got = "an empty str" if isinstance(item, str) else _kind(item)
             raise ConfigurationError(f"Provider preference {name!r} takes {takes}; item {position} is {got}.")
-    return [plain_text(name, item) for item in value]
+    return [plain_text(_KIND, name, item) for item in value]
 
 
 def _one_of(words: tuple[str, ...]) -> _Check:
@@ -278,8 +279,7 @@ def _options(name: str, value: object) -> dict[str, object]:
     for key, item in value.items():
         if isinstance(key, str) and not isinstance(item, Mapping):
             _refuse(f"{name}.{key}", "a mapping of options", item)
-    copy = json_copy(name, value, 0)
-    assert isinstance(copy, dict)
+    copy: dict[str, object] = json_copy(_KIND, name, value)
     return copy
 
 

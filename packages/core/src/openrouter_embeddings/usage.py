@@ -67,7 +67,7 @@ class Usage:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plain mapping that framework metadata carries."""
-        return {one.name: getattr(self, one.name) for one in fields(Usage)}
+        return {field.name: getattr(self, field.name) for field in fields(Usage)}
 
 
 class _Total(Generic[N]):
@@ -148,7 +148,7 @@ def track_usage() -> Iterator[UsageTracker]:
         yield tracker
     finally:
         # Not a reset to what was before: a fixture or a generator may leave its block in another context.
-        _active.set(tuple(one for one in _active.get() if one is not tracker))
+        _active.set(tuple(active for active in _active.get() if active is not tracker))
 
 
 def count_usage(usage: Usage) -> None:

@@ -93,11 +93,8 @@ def read_answer(
     `into` is the place that they are meant for. If they fit they are written there at once, before they are checked:
     what stands there counts only once they are returned.
     """
-    body = response.body
-    if body[:3] == BOM:
-        body = body[3:]
     try:
-        answer = _Answer.model_validate_json(body)
+        answer = _Answer.model_validate_json(response.body.removeprefix(BOM))
     except ValidationError as invalid:
         raise MalformedAnswer(_first_complaint(invalid, response)) from None
     if answer.error:

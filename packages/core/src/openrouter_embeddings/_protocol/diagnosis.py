@@ -88,7 +88,7 @@ _FAULTS = {
         "Could not connect in time", "Check the base URL, the network and any firewall between."
     ),
     TransportFault.CERTIFICATE: _final(
-        "The gateway's certificate is not trusted",
+        "The gateway's certificate is not trusted{because}",
         "Set SSL_CERT_FILE to a file with your CA's certificate, or pass an http_client that trusts it.",
     ),
     TransportFault.HOST_NAME: _final(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from .exchange import Response
 
 BOM = b"\xef\xbb\xbf"
 _READ_MAX = 65_536
+_MESSAGE_MAX = 4096
+"""Characters of a message that are looked at: patterns are searched in it."""
+_TITLE = re.compile(r"<title\b[^>]*>([^<]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class ErrorBody:
         message: Its words, "" where there are none.
         code: As sent.
         error_type: The gateway's word for the kind of error.
-        provider: Who failed, where told.
+        provider: Who failed, where it says so.
         generation_id: For the gateway's support.
         retry_after: `availability.retry_after`, as sent.
         retryable: `availability.retryable`.
@@ -49,33 +53,45 @@ def read_error(response: Response) -> ErrorBody | None:
     try:
         parsed = from_json(body.removeprefix(BOM)) if body else None
     except ValueError:
-        parsed = None
+        parsed = {"message": _of_a_page(response)} if failed else None
     error = _error_of(parsed, failed=failed)
     if not error and not failed:
         return None
     return _error_body(error, response, failed=failed)
 
 
+def _of_a_page(response: Response) -> str:
+    """Return the words of an error that is no JSON: a plain text, or the title of a page."""
+    if response.status == 404:
+        return ""  # of a place that may be anybody's: its words are not about us
+    text = response.body[:_READ_MAX].decode(errors="replace")
+    title = _TITLE.search(text)
+    return title[1] if title else "" if "<" in text[:100] else text
+
+
 def _error_of(parsed: object, *, failed: bool) -> dict[str, Any]:
     """Return the error as one mapping: the gateways' form, or those of FastAPI, Portkey and other middlemen."""
+    if isinstance(parsed, list) and parsed:  # Google's
+        parsed = parsed[0]
     if not isinstance(parsed, dict):
         return {}
     error = parsed.get("error")
     if not error and failed:
-        error = parsed.get("detail") or parsed.get("message")
-    if isinstance(error, list):  # FastAPI's: each complaint with its place
-        error = "; ".join(filter(None, map(_complaint, error)))
-    if isinstance(error, str):
-        return {"message": error}
-    return error if isinstance(error, dict) else {}
+        error = parsed if parsed.get("message") else parsed.get("detail") or parsed.get("errors")
+    fields = error if isinstance(error, dict) else {}
+    return {**fields, "message": _words(error)} if error else {}
 
 
-def _complaint(item: object) -> str:
-    if not isinstance(item, dict) or not isinstance(item.get("msg"), str):
-        return ""
-    place = item.get("loc")
+def _words(value: object) -> str:
+    """Return the message in whatever it is wrapped in; of FastAPI's complaints each with its place."""
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(_words, value)))
+    if not isinstance(value, dict):
+        return value if isinstance(value, str) else ""
+    words = next(filter(None, (_words(value.get(name)) for name in ("message", "msg", "detail", "error"))), "")
+    place = value.get("loc")
     where = ".".join(str(step) for step in place if step != "body") if isinstance(place, list) else ""
-    return f"{where}: {item['msg']}" if where else item["msg"]
+    return f"{where}: {words}" if where and words else words
 
 
 def _error_body(error: dict[str, Any], response: Response, *, failed: bool) -> ErrorBody:
@@ -87,7 +103,7 @@ def _error_body(error: dict[str, Any], response: Response, *, failed: bool) -> E
     retryable = availability.get("retryable")
     return ErrorBody(
         status=response.status if failed else named or 502,
-        message=error["message"] if isinstance(error.get("message"), str) else "",
+        message=error.get("message", "")[:_MESSAGE_MAX],
         code=code if isinstance(code, (str, int)) else None,
         error_type=error_type if isinstance(error_type, str) else None,
         provider=text_or_none(metadata.get("provider_name")),

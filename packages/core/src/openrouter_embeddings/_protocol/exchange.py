@@ -46,7 +46,7 @@ class TransportFault(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TransportFailure:
-    """An exchange without an answer. `detail` is safe to show: a class name or a proxy's host, never a foreign text."""
+    """An exchange without an answer. `detail` is safe to show: a class's name, a proxy's host, OpenSSL's own words."""
 
     fault: TransportFault
     detail: str = ""

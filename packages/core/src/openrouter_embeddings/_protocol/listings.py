@@ -15,6 +15,8 @@ from openrouter_embeddings.errors import ResponseError
 from openrouter_embeddings.gateways import Gateway, ModelInfo
 from openrouter_embeddings.profiles import profile_for
 
+from .error_bodies import BOM, text_or_none
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -33,17 +35,12 @@ def read_endpoints(body: bytes) -> list[Endpoint] | None:
         rows = [row for row in listed if isinstance(row, dict)]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    found: dict[str, Endpoint] = {}
+    by_tag: dict[str, Endpoint] = {}
     for row in rows:
-        tag, name, quantization = row.get("tag"), row.get("provider_name"), row.get("quantization")
+        tag, name = row.get("tag"), text_or_none(row.get("provider_name"))
         if isinstance(tag, str) and tag.strip():
-            endpoint = Endpoint(
-                tag,
-                name if isinstance(name, str) and name else tag,
-                quantization if isinstance(quantization, str) and quantization else None,
-            )
-            found.setdefault(tag, endpoint)
-    return list(found.values())
+            by_tag.setdefault(tag, Endpoint(tag, name or tag, text_or_none(row.get("quantization"))))
+    return list(by_tag.values())
 
 
 def narrowed(endpoints: Sequence[Endpoint], preferences: Mapping[str, Any]) -> list[Endpoint]:
@@ -51,11 +48,11 @@ def narrowed(endpoints: Sequence[Endpoint], preferences: Mapping[str, Any]) -> l
     only, ignored = preferences.get("only"), preferences.get("ignore") or ()
     quantizations = preferences.get("quantizations")
     return [
-        one
-        for one in endpoints
-        if (not only or any(_slug_matches(slug, one.tag) for slug in only))
-        and not any(_slug_matches(slug, one.tag) for slug in ignored)
-        and (not quantizations or (one.quantization or "unknown") in quantizations)
+        endpoint
+        for endpoint in endpoints
+        if (not only or any(_slug_matches(slug, endpoint.tag) for slug in only))
+        and not any(_slug_matches(slug, endpoint.tag) for slug in ignored)
+        and (not quantizations or (endpoint.quantization or "unknown") in quantizations)
     ]
 
 
@@ -69,14 +66,14 @@ def parse_models(gateway: Gateway, body: bytes) -> tuple[list[ModelInfo], str | 
     """Return the embedding models of one page of the listing, and the address of the next page or None.
 
     Fields that are not known are kept in `raw`; fields that are missing or odd read as not known.
-    The next page is always asked for at the gateway's own address: of the one told only the query is used.
+    The next page is always asked for at the gateway's own address: of the link only the query is used.
 
     Raises:
         ResponseError: It is no listing.
     """
     where = f"The model listing of {gateway.name}"
     try:
-        page = from_json(body.removeprefix(b"\xef\xbb\xbf"))
+        page = from_json(body.removeprefix(BOM))
     except ValueError:
         raise ResponseError(f"{where} was not complete JSON ({len(body)} bytes). Check base_url.") from None
     if not isinstance(page, dict) or page.get("error") or page.get("success") is False:
@@ -96,10 +93,10 @@ def parse_models(gateway: Gateway, body: bytes) -> tuple[list[ModelInfo], str | 
 
 
 def _next_page(gateway: Gateway, links: object) -> str | None:
-    told = links.get("next") if isinstance(links, dict) else None
-    if not isinstance(told, str):
+    link = links.get("next") if isinstance(links, dict) else None
+    if not isinstance(link, str):
         return None
-    query = told.partition("#")[0].partition("?")[2]
+    query = link.partition("#")[0].partition("?")[2]
     return f"{gateway.models_url}?{query}" if query else None
 
 
@@ -133,12 +130,11 @@ def _model(
 ) -> ModelInfo:
     profile = profile_for(row["id"])
     known = [length for length in map(_whole, [*lengths, profile.max_tokens]) if length]
-    listed = tuple(one for one in modalities if isinstance(one, str)) if isinstance(modalities, list) else ()
-    description = row.get("description")
+    listed = tuple(name for name in modalities if isinstance(name, str)) if isinstance(modalities, list) else ()
     return ModelInfo(
         id=row["id"],
-        name=name if isinstance(name, str) and name else row["id"],
-        description=description if isinstance(description, str) else "",
+        name=text_or_none(name) or row["id"],
+        description=text_or_none(row.get("description")) or "",
         context_length=min(known, default=None),
         dimensions=profile.native_dimensions,
         input_modalities=listed or profile.modalities,

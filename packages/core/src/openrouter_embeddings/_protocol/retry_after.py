@@ -28,13 +28,13 @@ def parse_retry_after(headers: Mapping[str, str], in_body: object, *, now: float
     raw = headers.get("retry-after")
     if (seconds := _number(raw)) is not None:
         return seconds
-    if raw and (at := _date(raw)) is not None and at > now:
-        return at - now
+    if raw and (moment := _date(raw)) is not None and moment > now:
+        return moment - now
     if (seconds := _number(in_body)) is not None:
         return seconds
-    if (at := _number(headers.get("x-ratelimit-reset"))) is not None:
-        at = at / 1000.0 if at > _MILLISECONDS_SINCE_EPOCH else at
-        return at - now if at > now else None
+    if (moment := _number(headers.get("x-ratelimit-reset"))) is not None:
+        moment = moment / 1000.0 if moment > _MILLISECONDS_SINCE_EPOCH else moment
+        return moment - now if moment > now else None
     return None
 
 

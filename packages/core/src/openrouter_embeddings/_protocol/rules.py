@@ -14,30 +14,45 @@ from .diagnosis import TOO_LONG, Diagnosis, Remedy
 from .error_bodies import ErrorBody
 from .retry_after import parse_retry_after
 
+_COUNT = r"(?<!\d)(\d{1,9})(?!\d|\W{0,2}(?:token|char))"
 _BATCH_LIMIT = re.compile(
-    r"at most (\d+) (?:input|item|text|string|element)"
-    r"|max(?:imum)?\s+(?:allowed\s+)?(?:client\s+)?batch.{0,10}size\D{0,12}(\d+)"
-    r"|(?:array|list|inputs|batch)\b.{0,60}\b(?:maximum|max|at most|limit|exceed)\D{0,25}(\d+)",
+    rf"at most {_COUNT} (?:input|item|text|string|element|request)|{_COUNT} instance\(s\) is allowed"
+    rf"|(?:array|list|inputs|texts|batch)\b.{{0,60}}\b(?:maximum|max|at most|limit|exceed|larger than)\D{{0,25}}{_COUNT}",
     re.IGNORECASE,
 )
 _OF_MANY = re.compile(
-    r"too many|batch|(inputs|items|array|list)\b.{0,40}\b(size|length|limit|more than|at most)"
-    r"|payload|request (body|entity)|tokens? per request|max.{0,20}(inputs|items)|(sum|total).{0,20}tokens",
+    r"too many|batch|(inputs|items|array|list)\b.{0,40}\b(size|length|limit|more than)|payload|request (body|entity)"
+    r"|tokens? per request|max.{0,20}(inputs|items)|(sum|total).{0,20}tokens|at most \d+ (item|input|text|request)"
+    r"|texts must be at most|instance\(s\) is allowed",
     re.IGNORECASE,
 )
 _OF_ENCODING = re.compile(r"encoding_format|base64", re.IGNORECASE)
 _OF_LENGTH = re.compile(
-    r"context.{0,10}length|too long|(maximum|max|less than|at most)\b.{0,30}tokens|token (limit|size)|max_tokens"
-    r"|input.{0,20}exceed\w*.{0,20}(maximum|max|limit)|exceed\w*.{0,25}(length|tokens)|(length|tokens?)\b.{0,20}exceed",
+    r"context.{0,10}length|too long|(maximum|max|less than|at most)\b.{0,30}(tokens|characters)|token (limit|size)"
+    r"|max_tokens|input length|too many (input )?tokens|exceed\w*.{0,25}(length|tokens)|(length|tokens?)\b.{0,20}exceed",
     re.IGNORECASE,
 )
+_OF_A_CONTEXT = re.compile(r"too large to process|physical batch size|available context size", re.IGNORECASE)
+"""llama.cpp, where a batch is what one input may fill, and a refusal may have status 500."""
 _OF_PARAMETER = re.compile(
-    r"\b(dimensions|encoding_format)\b|(parameter|field|argument|property|['\"`])\W{0,2}(provider|user|trace|model)\b",
+    r"dimension|\bencoding_format\b|(parameter|field|argument|property|['\"`])\W{0,2}(provider|user|trace|model)\b"
+    r"|(extra|unknown|unrecognized|unsupported) (inputs|fields?|parameters?|arguments?)",
     re.IGNORECASE,
 )
-_OF_A_MODEL = re.compile(r"model|endpoint|provider|guardrail|data policy", re.IGNORECASE)
+_OF_A_MODEL = re.compile(r"model|deployment|no endpoints|provider|guardrail|data policy", re.IGNORECASE)
+_OF_NO_MODEL = re.compile(
+    r"(invalid|unknown|not a valid) model|model\b[^.]{0,80}\b(not exist|not found|is not supported)"
+    r"|not support embeddings",
+    re.IGNORECASE,
+)
+_OF_AN_ADDRESS = re.compile(r"unexpected endpoint or method", re.IGNORECASE)
 _OF_TLS = re.compile(r"plain http request was sent to https port|http request to an https server", re.IGNORECASE)
+_OF_THE_KEY = re.compile(r"api key not valid|(invalid|incorrect) api key", re.IGNORECASE)
+_OF_CREDIT = re.compile(
+    r"balance is insufficient|insufficient (balance|credits?|funds)|budget has been exceeded", re.IGNORECASE
+)
 _NOT_A_MODEL = {"model_not_found", "wrong_endpoint", "no_endpoints", "model_deprecated", "model_unavailable_upstream"}
+_NO_CREDIT = {"insufficient_quota", "insufficient_credits", "budget_exceeded"}
 _SIZE_TYPES = {"token_limit_exceeded", "payload_too_large"}
 _LENGTH_TYPES = {"context_length_exceeded", "string_too_long"}
 _PERHAPS_BILLED = {408, 499, 500, 502, 504, 524}
@@ -58,19 +73,23 @@ class _Case:
         return self.body.status
 
     @property
+    def kinds(self) -> set[object]:
+        """What it is called: by the gateway's words for it, or by what they mean at this gateway."""
+        return {self.body.error_type, self.body.code, self.body.availability, self.means}
+
+    @property
     def names_no_model(self) -> bool:
         """Whether the model is unknown: a 404 that speaks of one, or a code that says so."""
-        body = self.body
-        if body.availability in _NOT_A_MODEL or "model_not_found" in {body.error_type, body.code, self.means}:
-            return True
-        return self.status == 404 and not body.in_200 and bool(_OF_A_MODEL.search(body.message))
+        return not self.kinds.isdisjoint(_NOT_A_MODEL) or (
+            self.status == 404 and not self.body.in_200 and self.of_(_OF_A_MODEL)
+        )
 
     @property
     def of_too_many(self) -> bool:
         """Whether the number of inputs, or their sum, was too large."""
-        of_one = self.body.error_type in _LENGTH_TYPES or (self.status == 413 and self.of_a_length)
         sized = self.status == 413 or self.body.error_type in _SIZE_TYPES
-        return self.count > 1 and not of_one and (sized or self.of_(_OF_MANY))
+        many = self.of_(_OF_MANY) or (sized and not self.of_a_length)
+        return self.count > 1 and many and self.body.error_type not in _LENGTH_TYPES
 
     @property
     def of_a_length(self) -> bool:
@@ -92,6 +111,12 @@ def _refused(advice: str, remedy: Remedy = Remedy.NONE) -> Diagnosis:
     return _of(errors.InvalidRequestError, "The request was refused", advice, remedy)
 
 
+_NO_MODEL = _of(
+    errors.ModelNotFoundError,
+    "No provider serves the model",
+    "Check the model's id with list_models() and the provider preferences.",
+)
+_TOO_MANY = _of(errors.InvalidRequestError, "The batch was too large", "Lower batch_size.", Remedy.SPLIT)
 _LATER = "Try again later. The request may have been billed."
 _RULES: Sequence[tuple[Callable[[_Case], bool], Diagnosis]] = (
     (
@@ -103,11 +128,11 @@ _RULES: Sequence[tuple[Callable[[_Case], bool], Diagnosis]] = (
         ),
     ),
     (
-        lambda case: case.status == 402 or case.means == "insufficient_credits",
+        lambda case: case.status == 402 or not case.kinds.isdisjoint(_NO_CREDIT) or case.of_(_OF_CREDIT),
         _of(errors.InsufficientCreditsError, "No credit left", "Add credits or raise the key's limit."),
     ),
     (
-        lambda case: case.status == 401,
+        lambda case: case.status == 401 or (case.status == 400 and case.of_(_OF_THE_KEY)),
         _of(errors.AuthenticationError, "The key was refused", "Check the API key."),
     ),
     (
@@ -121,16 +146,9 @@ _RULES: Sequence[tuple[Callable[[_Case], bool], Diagnosis]] = (
             ends_calls=True,
         ),
     ),
+    (lambda case: case.names_no_model, _NO_MODEL),
     (
-        lambda case: case.names_no_model,
-        _of(
-            errors.ModelNotFoundError,
-            "No provider serves the model",
-            "Check the model's id with list_models() and the provider preferences.",
-        ),
-    ),
-    (
-        lambda case: case.status in {404, 405} and not case.body.in_200,
+        lambda case: (case.status in {404, 405, 501} and not case.body.in_200) or case.of_(_OF_AN_ADDRESS),
         _of(
             errors.InvalidRequestError,
             "Nothing answers embeddings at this address",
@@ -142,6 +160,10 @@ _RULES: Sequence[tuple[Callable[[_Case], bool], Diagnosis]] = (
         _of(errors.PermissionDeniedError, "Permission denied", "A guardrail, a region or the key's rights forbid it."),
     ),
     (
+        lambda case: case.status == 429 and case.count > 1 and "request too large" in case.body.message.lower(),
+        _TOO_MANY,
+    ),
+    (
         lambda case: case.status == 429,
         _of(errors.RateLimitError, "Rate limited", "Lower max_concurrency or raise retry_timeout.", Remedy.WAIT),
     ),
@@ -150,9 +172,10 @@ _RULES: Sequence[tuple[Callable[[_Case], bool], Diagnosis]] = (
         _of(errors.ProviderUnavailableError, "No provider is available", "Try again later.", Remedy.WAIT),
     ),
     (
-        lambda case: case.status in {404, 502, 524},
+        lambda case: case.status in {404, 424, 502, 524},
         _of(errors.ProviderUnavailableError, "The provider failed", _LATER, Remedy.REPLAY),
     ),
+    (lambda case: case.of_(_OF_A_CONTEXT), TOO_LONG),
     (
         lambda case: case.status >= 500 or case.status in _PERHAPS_BILLED,
         _of(errors.ServerError, "The gateway failed", _LATER, Remedy.REPLAY),
@@ -162,26 +185,15 @@ _RULES: Sequence[tuple[Callable[[_Case], bool], Diagnosis]] = (
         lambda case: case.base64 and case.of_(_OF_ENCODING),
         _refused("Set encoding_format='float'.", Remedy.ASK_FOR_FLOATS),
     ),
-    (
-        lambda case: case.of_too_many,
-        _of(errors.InvalidRequestError, "The batch was too large", "Lower batch_size.", Remedy.SPLIT),
-    ),
-    (
-        lambda case: case.of_a_length or case.status == 413 or case.body.error_type in _SIZE_TYPES,
-        TOO_LONG,
-    ),
+    (lambda case: case.of_too_many, _TOO_MANY),
+    (lambda case: case.of_a_length or case.status == 413 or case.body.error_type in _SIZE_TYPES, TOO_LONG),
     (
         lambda case: "input_type" in case.body.message,
-        _refused("Set query_input_type='' and document_input_type='' to send no input_type."),
+        _refused("Set query_input_type and document_input_type to what the model takes, or to '' to send none."),
     ),
-    (
-        lambda case: case.of_(_OF_PARAMETER),
-        _refused("Change or leave out the parameter it names."),
-    ),
-    (
-        lambda case: case.of_(_OF_TLS),
-        _refused("Write https:// in base_url."),
-    ),
+    (lambda case: case.of_(_OF_PARAMETER), _refused("Change or leave out the parameter it names.")),
+    (lambda case: case.of_(_OF_NO_MODEL), _NO_MODEL),
+    (lambda case: case.of_(_OF_TLS), _refused("Write https:// in base_url.")),
 )
 _AN_INPUT = _refused("Change or leave out the inputs it names.", Remedy.ISOLATE)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, Protocol
 
@@ -20,9 +20,9 @@ class BadEncoding(Exception):
 
 
 class _Decompressor(Protocol):
-    """What turns packed bytes into plain ones, at most so many at a time."""
+    """What turns packed bytes into plain ones, in small pieces: one may unpack to a thousand times its size."""
 
-    def feed(self, packed: bytes) -> list[bytes]: ...
+    def feed(self, packed: bytes) -> Iterable[bytes]: ...
 
     def is_complete(self) -> bool: ...
 
@@ -30,23 +30,18 @@ class _Decompressor(Protocol):
 class _Zlib:
     """gzip and deflate."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self) -> None:
         self._unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
-        self._left = most
 
-    def feed(self, packed: bytes) -> list[bytes]:
-        pieces, full = list[bytes](), True
+    def feed(self, packed: bytes) -> Iterator[bytes]:
+        full = True
         try:
-            while packed or full:  # in steps: one piece may unpack to a thousand times its size
+            while packed or full:
                 piece = self._unpack.decompress(packed, _STEP)
-                pieces.append(piece)
-                self._left -= len(piece)
-                if self._left < 0:
-                    raise TooLarge
+                yield piece
                 packed, full = self._unpack.unconsumed_tail, len(piece) == _STEP
         except zlib.error:
             raise BadEncoding from None
-        return pieces
 
     def is_complete(self) -> bool:
         return self._unpack.eof
@@ -55,23 +50,16 @@ class _Zlib:
 class _Zstd:
     """zstd, where Python 3.14 or the extra `zstd` has it."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self) -> None:
         self._unpack = zstd_module().ZstdDecompressor()
-        self._left = most
 
-    def feed(self, packed: bytes) -> list[bytes]:
-        pieces, first = list[bytes](), True
+    def feed(self, packed: bytes) -> Iterator[bytes]:
         try:
-            while first or not (self._unpack.needs_input or self._unpack.eof):
-                piece = self._unpack.decompress(packed if first else b"", _STEP)
-                pieces.append(piece)
-                self._left -= len(piece)
-                if self._left < 0:
-                    raise TooLarge
-                first = False
+            yield self._unpack.decompress(packed, _STEP)
+            while not (self._unpack.needs_input or self._unpack.eof):
+                yield self._unpack.decompress(b"", _STEP)
         except (zstd_module().ZstdError, EOFError):
             raise BadEncoding from None
-        return pieces
 
     def is_complete(self) -> bool:
         return bool(self._unpack.eof)
@@ -90,7 +78,7 @@ def zstd_module() -> Any:
     return zstd
 
 
-_DECOMPRESSORS: dict[str, Callable[[int], _Decompressor]] = {
+_DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {
     "gzip": _Zlib,
     "x-gzip": _Zlib,
     "deflate": _Zlib,
@@ -118,16 +106,14 @@ class Body:
             made = _DECOMPRESSORS.get(name)
             if made is None or (made is _Zstd and zstd_module() is None):
                 raise BadEncoding
-            self._decompressor = made(max_bytes)
+            self._decompressor = made()
 
     def feed(self, chunk: bytes) -> None:
         """Take one piece from the wire."""
-        if self._decompressor is None:
-            self._received.write(chunk)
-        else:
-            self._received.writelines(self._decompressor.feed(chunk))
-        if self._received.tell() > self._max_bytes:
-            raise TooLarge
+        for piece in [chunk] if self._decompressor is None else self._decompressor.feed(chunk):
+            self._received.write(piece)
+            if self._received.tell() > self._max_bytes:
+                raise TooLarge
 
     def whole(self) -> bytes:
         """Return all of it; a compressed body that stops in the middle is no body."""

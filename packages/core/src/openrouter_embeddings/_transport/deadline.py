@@ -19,8 +19,8 @@ import httpcore
 _current = threading.local()
 _MANY = 64 * 1024
 _AT_ONCE = 128 * 1024
-"""Most bytes taken from a socket at a time, where httpcore asks for many. Each turn costs a call of the system and, if
-others read too, a change of threads; still more would cost memory in each of them."""
+"""Most bytes taken from a socket or given to it at a time. Each turn costs a call of the system and, if other threads do
+the same, a change of threads; still more would cost memory in each of them."""
 
 
 @contextmanager
@@ -55,8 +55,9 @@ class _Stream(httpcore.NetworkStream):
         return self._stream.read(max_bytes if max_bytes < _MANY else _AT_ONCE, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all of it."""
-        self._stream.write(buffer, _left(timeout))
+        """Write all of it, in pieces: a slow reader must not get the whole time for each."""
+        for start in range(0, len(buffer), _AT_ONCE):
+            self._stream.write(buffer[start : start + _AT_ONCE], _left(timeout))
 
     def close(self) -> None:
         """Close the connection."""

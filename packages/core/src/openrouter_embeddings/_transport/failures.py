@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -16,14 +17,18 @@ from .body import BadEncoding, TooLarge
 from .proxies import Route
 
 _log = logging.getLogger("openrouter_embeddings")
-_TIMED_OUT = (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout, httpcore.ReadTimeout, httpcore.WriteTimeout)
+_TIMED_OUT = (httpx.ReadTimeout, httpx.WriteTimeout, httpcore.ReadTimeout, httpcore.WriteTimeout)
 _CONNECT_TIMED_OUT = (httpx.ConnectTimeout, httpx.PoolTimeout, httpcore.ConnectTimeout, httpcore.PoolTimeout)
 _NOT_CONNECTED = (httpx.ConnectError, httpcore.ConnectError)
 _BY_PROXY = (httpx.ProxyError, httpcore.ProxyError)
 _LOST = (
     httpx.NetworkError, httpx.RemoteProtocolError, httpx.CloseError, httpx.StreamError, httpx.DecodingError,
-    httpcore.NetworkError, httpcore.RemoteProtocolError,
+    httpcore.NetworkError, httpcore.RemoteProtocolError, ssl.SSLError,
 )  # fmt: skip
+_NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
+_WRONG_NAME = {62, 64}  # OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH
+_STILL_SHAKING_HANDS = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
 def failure_of(error: Exception, route: Route | None = None) -> TransportFailure:
@@ -31,7 +36,8 @@ def failure_of(error: Exception, route: Route | None = None) -> TransportFailure
 
     Args:
         error: What was raised.
-        route: The way that the request took, where it is known.
+        route: The way that the request took; None in a client of the user's, which runs code of theirs: an OSError of
+            that is no connection's.
     """
     name = type(error).__name__
     _log.debug("no complete answer: %s", name)
@@ -39,57 +45,57 @@ def failure_of(error: Exception, route: Route | None = None) -> TransportFailure
         return TransportFailure(TransportFault.TOO_LARGE)
     if isinstance(error, BadEncoding):
         return TransportFailure(TransportFault.BAD_ENCODING)
-    if isinstance(error, _BY_PROXY):
+    if isinstance(error, _BY_PROXY) or type(error).__module__.startswith("socksio"):
         return _of_proxy(error, route)
     if isinstance(error, _NOT_CONNECTED):
         return _not_connected(error, route)
     if isinstance(error, _CONNECT_TIMED_OUT):
-        proxied = route is not None and route.proxy is not None
-        fault = TransportFault.PROXY_UNREACHABLE if proxied else TransportFault.CONNECT_TIMEOUT
+        fault = TransportFault.PROXY_UNREACHABLE if _proxy_name(route) else TransportFault.CONNECT_TIMEOUT
         return TransportFailure(fault, _proxy_name(route))
-    if isinstance(error, _TIMED_OUT):
+    if isinstance(error, _TIMED_OUT) or (isinstance(error, TimeoutError) and route is not None):
         return TransportFailure(TransportFault.TIMED_OUT)
-    # A client of the user's own runs code of theirs: an OSError of that is no connection's.
     if isinstance(error, _LOST) or (isinstance(error, OSError) and route is not None):
         return TransportFailure(TransportFault.CONNECTION_LOST, name)
     raise error
 
 
 def _of_proxy(error: Exception, route: Route | None) -> TransportFailure:
-    """Read a proxy's refusal, which begins with its status."""
-    status = str(error)[:3]
-    detail = ", ".join(filter(None, [_proxy_name(route), status if status.isdigit() else ""]))
-    if status == "407" or "Invalid username/password" in str(error):
+    """Read a proxy's refusal: an HTTP one begins with its status, the words for a SOCKS one are httpcore's."""
+    words = str(error)
+    status = words[:3] if words[:3].isdigit() else ""
+    detail = ", ".join(filter(None, [_proxy_name(route), status]))
+    if status == "407" or words.startswith(("Invalid username/password", "Requested ")):
         return TransportFailure(TransportFault.PROXY_AUTHENTICATION, detail)
-    if status.startswith("4"):
+    if status.startswith("4") or "not allowed" in words:
         return TransportFailure(TransportFault.PROXY_REFUSED, detail)
     return TransportFailure(TransportFault.PROXY_FAILED, detail)
 
 
 def _not_connected(error: Exception, route: Route | None) -> TransportFailure:
     """Say why there is no connection: what is hidden in the chain of causes tells."""
-    proxied = route is not None and route.proxy is not None
+    proxy = _proxy_name(route)
+    detail = type(error).__name__
     for cause in _chain(error):
+        if isinstance(cause, _STILL_SHAKING_HANDS):
+            continue
         if isinstance(cause, ssl.SSLCertVerificationError):
-            of_name = "ostname mismatch" in str(cause) or "IP address mismatch" in str(cause)
-            return TransportFailure(TransportFault.HOST_NAME if of_name else TransportFault.CERTIFICATE)
-        if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            if cause.verify_code in _WRONG_NAME:
+                return TransportFailure(TransportFault.HOST_NAME)
+            return TransportFailure(TransportFault.CERTIFICATE, cause.verify_message)
+        if isinstance(cause, _CUT) or type(cause).__name__ == "EndOfStream":  # anyio's
             return TransportFailure(TransportFault.UNREACHABLE, "TLS handshake cut")
         if isinstance(cause, ssl.SSLError):
-            plain = cause.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
-            fault = TransportFault.NOT_TLS if plain else TransportFault.TLS
-            return TransportFailure(fault, cause.reason or type(cause).__name__)
-        if proxied and isinstance(cause, OSError):
-            return TransportFailure(TransportFault.PROXY_UNREACHABLE, _proxy_name(route))
+            reason = getattr(cause, "reason", None) or type(cause).__name__
+            return TransportFailure(TransportFault.NOT_TLS if reason in _NOT_TLS else TransportFault.TLS, reason)
+        if isinstance(cause, OSError) and proxy:
+            break
         if isinstance(cause, socket.gaierror):
             return TransportFailure(TransportFault.DNS)
         if isinstance(cause, ConnectionRefusedError):
             return TransportFailure(TransportFault.REFUSED)
-    if proxied:
-        return TransportFailure(TransportFault.PROXY_UNREACHABLE, _proxy_name(route))
-    # anyio tells of a refusal in words only, where a name has several addresses.
-    refused = "refused" in str(error).lower() or "all connection attempts failed" in str(error).lower()
-    return TransportFailure(TransportFault.REFUSED if refused else TransportFault.UNREACHABLE, type(error).__name__)
+        if isinstance(cause, OSError) and cause.errno:
+            detail = os.strerror(cause.errno)
+    return TransportFailure(TransportFault.PROXY_UNREACHABLE if proxy else TransportFault.UNREACHABLE, proxy or detail)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -97,13 +103,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     waiting: list[BaseException | None] = [error]
     seen = set[int]()
     while waiting:
-        one = waiting.pop(0)
-        if one is None or id(one) in seen:
+        cause = waiting.pop(0)
+        if cause is None or id(cause) in seen:
             continue
-        seen.add(id(one))
-        yield one
-        waiting += [one.__cause__, one.__context__]
-        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else []
+        seen.add(id(cause))
+        yield cause
+        waiting += [cause.__cause__, cause.__context__]
+        waiting += cause.exceptions if isinstance(cause, BaseExceptionGroup) else []
 
 
 def _proxy_name(route: Route | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable
@@ -27,8 +28,11 @@ from .user_clients import aexchange_with, exchange_with
 
 _log = logging.getLogger("openrouter_embeddings")
 """At DEBUG, one line per exchange: status, size and the gateway's id of it; never a text, never a header of ours."""
-_HEAD = 4096
+_HEAD = 65_536
 """Where the `error` of a 200 stands, if it holds one."""
+_SECRET_HEADER = re.compile(rb"auth|key|token|secret|cookie")
+_SECRET_MIN = 8
+"""Shorter ones are words of any text."""
 _parent_pools: list[object] = []
 """A parent's pools, kept unclosed in a forked child: their locks may be held by threads that are not here."""
 
@@ -38,7 +42,6 @@ class HttpTransport:
 
     Args:
         headers: Gives the headers of one request, with the key or without.
-        secret: Gives the key, so that an answer which repeats it can be cleaned.
         connections: How many idle connections to keep.
         http_client: The user's own client for threads, or None.
         async_http_client: The user's own client for asyncio, or None.
@@ -48,13 +51,11 @@ class HttpTransport:
         self,
         *,
         headers: Callable[[bool], Headers],
-        secret: Callable[[], str],
         connections: int,
         http_client: httpx.Client | None = None,
         async_http_client: httpx.AsyncClient | None = None,
     ) -> None:
         self._headers = headers
-        self._secret = secret
         self._connections = connections
         self._given, self._given_async = http_client, async_http_client
         self._lock = Lock()
@@ -78,7 +79,7 @@ class HttpTransport:
         headers = self._headers(keyed)
         if self._given is not None:
             answer = exchange_with(self._given, url, body, headers, max_bytes=max_bytes, seconds=seconds)
-            return self._cleaned(answer)
+            return _cleaned(answer, headers)
         target = self._target(url)
         try:
             request = target.request(body, headers, seconds)
@@ -90,7 +91,7 @@ class HttpTransport:
                         received.feed(chunk)
                     if has_trailing_bytes(response.stream, response.extensions):
                         response.extensions["network_stream"].close()
-                    return self._cleaned(_read(response, received))
+                    return _cleaned(_read(response, received), headers)
                 finally:
                     response.close()
         except Exception as error:  # noqa: BLE001  translated, or raised again
@@ -104,23 +105,18 @@ class HttpTransport:
         if self._given_async is not None:
             given = self._given_async
             answer = await aexchange_with(given, url, body, headers, max_bytes=max_bytes, seconds=seconds)
-            return self._cleaned(answer)
+            return _cleaned(answer, headers)
         target = self._target(url)
         try:
             async with asyncio.timeout(seconds):
                 pools = await self._loop_pools()
-                counted = self._counted(pools, target)
-                counted.active += 1
+                used = self._pool_of_loop(pools, target)
                 try:
-                    request = target.request(body, headers, seconds)
-                    return self._cleaned(await _aread(counted.pool, request, max_bytes))
+                    with used as pool:
+                        return _cleaned(await _aread(pool, target.request(body, headers, seconds), max_bytes), headers)
                 except asyncio.CancelledError:
-                    counted.active -= 1
-                    self._retire_if_stranded(pools, target, counted)
-                    counted.active += 1
+                    self._retire_if_stranded(pools, target, used)
                     raise
-                finally:
-                    counted.active -= 1
         except Exception as error:  # noqa: BLE001  translated, or raised again
             return failure_of(_unsendable(error), target.route)
 
@@ -164,28 +160,20 @@ class HttpTransport:
             await anext(own.closer)
         return own
 
-    def _counted(self, pools: LoopPools, target: Target) -> LoopPool:
+    def _pool_of_loop(self, pools: LoopPools, target: Target) -> LoopPool:
         key = (target.route, target.tls)
         if key not in pools.pools:
-            pool = async_pool(target.route, tls=target.tls, connections=self._connections)
-            pools.pools[key] = LoopPool(pool)
+            pools.pools[key] = LoopPool(async_pool(target.route, tls=target.tls, connections=self._connections))
         return pools.pools[key]
 
-    def _retire_if_stranded(self, pools: LoopPools, target: Target, counted: LoopPool) -> None:
+    def _retire_if_stranded(self, pools: LoopPools, target: Target, used: LoopPool) -> None:
         """Use a new pool from now on, where a cancellation has left a connection of this one behind."""
         key = (target.route, target.tls)
-        if pools.pools.get(key) is not counted or not counted.has_stranded_connection():
-            return
-        del pools.pools[key]
-
-        async def close_when_unused() -> None:
-            while counted.active:
-                await asyncio.sleep(0.05)
-            await counted.pool.aclose()
-
-        task = asyncio.get_running_loop().create_task(close_when_unused())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        if pools.pools.get(key) is used and used.has_stranded_connection():
+            del pools.pools[key]
+            task = asyncio.get_running_loop().create_task(used.retire())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     async def _closed_with_loop(self) -> AsyncGenerator[None]:
         """Close a loop's pools when it ends.
@@ -198,20 +186,8 @@ class HttpTransport:
             yield
         finally:
             own = self._by_loop.pop(loop, None)
-            for counted in own.pools.values() if own is not None else ():
-                await counted.pool.aclose()
-
-    def _cleaned(self, answer: Response | TransportFailure) -> Response | TransportFailure:
-        """Return the answer; an error's body loses the key, should the gateway have repeated it."""
-        if isinstance(answer, TransportFailure):
-            return answer
-        body = answer.body
-        if answer.status != 200 or b'"error"' in body[:_HEAD]:
-            body = body.replace(self._secret().encode() or b"\0", b"[key]")
-            answer = Response(answer.status, answer.headers, body, answer.at)
-        generation = answer.headers.get("x-generation-id", "unknown")
-        _log.debug("answered %d: %d bytes, generation %s", answer.status, len(body), generation)
-        return answer
+            for used in own.pools.values() if own is not None else ():
+                await used.pool.aclose()
 
 
 async def _aread(pool: httpcore.AsyncConnectionPool, request: httpcore.Request, max_bytes: int) -> Response:
@@ -225,6 +201,22 @@ async def _aread(pool: httpcore.AsyncConnectionPool, request: httpcore.Request, 
         return _read(response, received)
     finally:
         await response.aclose()
+
+
+def _cleaned(answer: Response | TransportFailure, sent: Headers) -> Response | TransportFailure:
+    """Return the answer; an error's body loses the key, and other secrets that were sent, should it repeat them."""
+    if isinstance(answer, TransportFailure):
+        return answer
+    body = answer.body
+    if answer.status != 200 or b'"error"' in body[:_HEAD]:
+        for name, value in sent:
+            secret = value.removeprefix(b"Bearer ")
+            if len(secret) >= _SECRET_MIN and _SECRET_HEADER.search(name):
+                body = body.replace(secret, b"[key]")
+        answer = Response(answer.status, answer.headers, body, answer.at)
+    generation = answer.headers.get("x-generation-id", "unknown")
+    _log.debug("answered %d: %d bytes, generation %s", answer.status, len(body), generation)
+    return answer
 
 
 def _read(response: httpcore.Response, received: Body) -> Response:

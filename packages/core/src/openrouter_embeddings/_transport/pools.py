@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import certifi
@@ -30,39 +32,36 @@ def sync_pool(route: Route, *, tls: bool, connections: int) -> httpcore.Connecti
         tls: Whether the gateway is at an https address.
         connections: How many idle connections to keep.
     """
-    settings = _settings(tls=tls, connections=connections) | {"network_backend": DeadlineBackend()}
-    if route.proxy is None:
-        return httpcore.ConnectionPool(**settings)
-    kind = _socks("SOCKSProxy") if route.is_socks else httpcore.HTTPProxy
-    pool: httpcore.ConnectionPool = kind(route.proxy, proxy_auth=route.credentials, **settings)
+    pool: httpcore.ConnectionPool = _pool("", route, tls, connections, network_backend=DeadlineBackend())
     return pool
 
 
 def async_pool(route: Route, *, tls: bool, connections: int) -> httpcore.AsyncConnectionPool:
     """Return a pool for one event loop. See `sync_pool`."""
-    settings = _settings(tls=tls, connections=connections)
-    if route.proxy is None:
-        return httpcore.AsyncConnectionPool(**settings)
-    kind = _socks("AsyncSOCKSProxy") if route.is_socks else httpcore.AsyncHTTPProxy
-    pool: httpcore.AsyncConnectionPool = kind(route.proxy, proxy_auth=route.credentials, **settings)
+    pool: httpcore.AsyncConnectionPool = _pool("Async", route, tls, connections)
     return pool
 
 
-def _settings(*, tls: bool, connections: int) -> dict[str, Any]:
-    return {
-        "ssl_context": _tls_context(*map(os.environ.get, (*_CA_FILES, "SSL_CERT_DIR"))) if tls else None,
-        "max_connections": None,
-        "max_keepalive_connections": connections,
-        "keepalive_expiry": _IDLE_SECONDS,
-    }
-
-
-def _socks(name: str) -> Any:
+def _pool(colour: str, route: Route, tls: bool, connections: int, **settings: Any) -> Any:
+    settings |= {"max_connections": None, "max_keepalive_connections": connections, "keepalive_expiry": _IDLE_SECONDS}
+    if tls:
+        settings["ssl_context"] = _trusted()
+    if route.proxy is None:
+        return getattr(httpcore, f"{colour}ConnectionPool")(**settings)
+    settings |= {"proxy_url": route.proxy, "proxy_auth": route.credentials}
+    if not route.is_socks:
+        if route.proxy.startswith("https:"):
+            settings["proxy_ssl_context"] = _trusted()
+        return getattr(httpcore, f"{colour}HTTPProxy")(**settings)
     try:
         import socksio  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
     except ImportError:
         raise ConfigurationError("A SOCKS proxy needs the package socksio. Install httpx[socks].") from None
-    return getattr(httpcore, name)
+    return getattr(httpcore, f"{colour}SOCKSProxy")(**settings)
+
+
+def _trusted() -> ssl.SSLContext:
+    return _tls_context(*map(os.environ.get, (*_CA_FILES, "SSL_CERT_DIR")))
 
 
 @lru_cache(maxsize=4)
@@ -70,6 +69,8 @@ def _tls_context(*named: str | None) -> ssl.SSLContext:
     """Return the one TLS context of the process for these settings of the environment: building it costs 25 ms."""
     *files, folder = named
     file = next(filter(None, files), None)
+    if file and Path(file).is_dir():  # as requests takes it
+        file, folder = None, file
     try:
         if file or folder:
             return ssl.create_default_context(cafile=file or None, capath=folder or None)
@@ -120,12 +121,23 @@ class ThreadsPool:
             self.pool.close()
 
 
-@dataclass(slots=True, eq=False)
 class LoopPool:
-    """An asyncio pool, and how many exchanges use it."""
+    """A pool of one event loop's connections. Retired while exchanges use it, it closes with the last of them."""
 
-    pool: httpcore.AsyncConnectionPool
-    active: int = 0
+    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
+        self.pool = pool
+        self._active = 0
+        self._unused = asyncio.Event()
+
+    def __enter__(self) -> httpcore.AsyncConnectionPool:
+        self._active += 1
+        self._unused.clear()
+        return self.pool
+
+    def __exit__(self, *_: object) -> None:
+        self._active -= 1
+        if not self._active:
+            self._unused.set()
 
     def has_stranded_connection(self) -> bool:
         """Return whether a connection is busy for no exchange of ours.
@@ -133,5 +145,12 @@ class LoopPool:
         httpcore shields its clean-up from anyio's cancellations, not from asyncio's own. A task that is cancelled in the
         one turn of the loop in which a connection is opened or handed back leaves it there, open and never used again.
         """
-        busy = [one for one in self.pool.connections if not one.is_idle() and not one.is_closed()]
-        return len(busy) > self.active
+        busy = [held for held in self.pool.connections if not held.is_idle() and not held.is_closed()]
+        return len(busy) > self._active
+
+    async def retire(self) -> None:
+        """Close it as soon as nobody uses it, or the loop ends."""
+        try:
+            await self._unused.wait()
+        finally:
+            await self.pool.aclose()

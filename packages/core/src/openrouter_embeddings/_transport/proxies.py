@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from openrouter_embeddings.errors import ConfigurationError
@@ -21,7 +21,7 @@ class Route:
     """
 
     proxy: str | None = None
-    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    credentials: tuple[bytes, bytes] | None = field(default=None, repr=False)
 
     @property
     def proxy_name(self) -> str:
@@ -54,10 +54,11 @@ def _route_through(proxy: str) -> Route:
         port = parts.port
     except ValueError:
         raise _unusable("its address cannot be read") from None
-    if parts.scheme not in _SCHEMES or not parts.hostname:
+    if parts.scheme not in _SCHEMES or not parts.hostname or not parts.hostname.isascii():
         raise _unusable("its address does not begin with http://, https:// or socks5://")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    credentials = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    words = (parts.username or "", parts.password or "")
+    credentials = (unquote_to_bytes(words[0]), unquote_to_bytes(words[1])) if parts.username else None
     return Route(f"{parts.scheme}://{host}:{port or _SCHEMES[parts.scheme]}", credentials)
 
 

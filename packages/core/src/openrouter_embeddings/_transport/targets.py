@@ -12,7 +12,12 @@ import httpx
 from .proxies import Route, route_to
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
-CONNECT_SECONDS = 10.0
+_CONNECT_SECONDS = 10.0
+
+
+def connect_seconds(seconds: float) -> float:
+    """Return how long to connect, in an exchange of so many seconds: less, so that it can be told what took too long."""
+    return min(_CONNECT_SECONDS, 0.9 * seconds)
 
 
 @dataclass(slots=True, eq=False)
@@ -32,7 +37,7 @@ class Target:
     def request(self, body: bytes | None, headers: Headers, seconds: float) -> httpcore.Request:
         """Return a request to post a body, or to get a page where there is none."""
         raw = [(b"host", self.host), *headers]
-        waits = {"connect": min(CONNECT_SECONDS, seconds), "read": seconds, "write": seconds, "pool": seconds}
+        waits = {"connect": connect_seconds(seconds), "read": seconds, "write": seconds, "pool": seconds}
         if body is None:
             return httpcore.Request(b"GET", self.url, headers=raw, extensions={"timeout": waits})
         raw.append((b"content-length", b"%d" % len(body)))

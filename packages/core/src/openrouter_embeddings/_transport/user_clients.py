@@ -8,13 +8,13 @@ from typing import NoReturn
 
 import httpx
 
-from openrouter_embeddings._protocol import Response, TransportFailure
+from openrouter_embeddings._protocol import Response, TransportFailure, TransportFault
 from openrouter_embeddings.errors import ConfigurationError
 
 from .body import Body
 from .failures import failure_of
 from .leftover import has_trailing_bytes
-from .targets import CONNECT_SECONDS, Headers
+from .targets import Headers, connect_seconds
 
 
 def exchange_with(
@@ -36,12 +36,13 @@ def exchange_with(
     try:
         response = client.send(request, stream=True, follow_redirects=False)
         try:
-            received = Body(response.headers.get("content-encoding", ""), max_bytes)
+            received = _begun(response, max_bytes)
             assert isinstance(response.stream, httpx.SyncByteStream)
-            for chunk in response.stream:  # not iter_raw: that gives the connection back before it is looked at
+            # Not iter_raw: that gives the connection back before it is looked at.
+            for chunk in () if response.is_stream_consumed else response.stream:
                 received.feed(chunk)
                 if time.monotonic() > deadline:
-                    raise TimeoutError
+                    return TransportFailure(TransportFault.TIMED_OUT)
             if has_trailing_bytes(response.stream, response.extensions):
                 response.extensions["network_stream"].close()
             return _read(response, received)
@@ -65,18 +66,23 @@ async def aexchange_with(
     """Do the same on the running loop."""
     request = _request(client, url, body, headers, seconds)
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds) as limit:
             response = await client.send(request, stream=True, follow_redirects=False)
             try:
-                received = Body(response.headers.get("content-encoding", ""), max_bytes)
+                received = _begun(response, max_bytes)
                 assert isinstance(response.stream, httpx.AsyncByteStream)
-                async for chunk in response.stream:  # unlike aiter_raw, it leaves the closing to us
-                    received.feed(chunk)
+                if not response.is_stream_consumed:
+                    async for chunk in response.stream:
+                        received.feed(chunk)
                 if has_trailing_bytes(response.stream, response.extensions):
                     await response.extensions["network_stream"].aclose()
                 return _read(response, received)
             finally:
                 await response.aclose()
+    except TimeoutError:
+        if not limit.expired():
+            raise  # of a hook or a transport of the user's
+        return TransportFailure(TransportFault.TIMED_OUT)
     except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as unsendable:
         _refuse(unsendable)
     except Exception as error:  # noqa: BLE001  translated, or raised again
@@ -93,9 +99,18 @@ def _request(
     """Return the request, with what the client adds to each: headers, parameters, cookies."""
     if client.is_closed:
         raise ConfigurationError("The http_client is closed. Keep it open for as long as the client is used.")
-    timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+    timeout = httpx.Timeout(seconds, connect=connect_seconds(seconds))
     method = "GET" if body is None else "POST"
     return client.build_request(method, url, content=body, headers=list(headers), timeout=timeout)
+
+
+def _begun(response: httpx.Response, max_bytes: int) -> Body:
+    """Return the body to be filled; where a hook of the user's has read the answer already, it is full."""
+    if not response.is_stream_consumed:
+        return Body(response.headers.get("content-encoding", ""), max_bytes)
+    body = Body("", max_bytes)
+    body.feed(response.content)
+    return body
 
 
 def _refuse(unsendable: Exception) -> NoReturn:

@@ -142,7 +142,6 @@ class ClientState:
         )
         transport = HttpTransport(
             headers=RequestHeaders(options, accept_encoding=accepted_encodings(options.compression)),
-            secret=lambda: options.key(required=False),
             connections=options.max_concurrency,
             http_client=options.http_client,
             async_http_client=options.async_http_client,

@@ -66,13 +66,8 @@ def normalise_model_id(model: str) -> str:
 def profile_for(model: str) -> Profile:
     """Return the profile of a model id, `UNKNOWN` if none fits. The longest pattern that fits wins."""
     name = normalise_model_id(model)
-    found = _match(name)
-    if found is not None:
-        return found
-    for vendor in _VENDORS:
-        if name.startswith(f"{vendor}-"):
-            return _match(name.removeprefix(f"{vendor}-")) or UNKNOWN
-    return UNKNOWN
+    vendor = next((vendor for vendor in _VENDORS if name.startswith(f"{vendor}-")), None)
+    return _match(name) or (_match(name.removeprefix(f"{vendor}-")) if vendor else None) or UNKNOWN
 
 
 def _match(name: str) -> Profile | None:

@@ -1,4 +1,4 @@
-"""What a model profile is. The facts are in `_profile_data`, the matching is in `profiles`."""
+"""What a model profile is. The facts are in `models` and `families`, the matching is in `lookup`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marking:
-    """How a text of one side is told to the model: a wire value, a text prefix, or nothing. Never both."""
+    """How the model is told which input type a text is: a wire value, a text prefix, or nothing. Never both."""
 
     input_type: str | None = None
     """The value of `input_type` in the upstream's own spelling."""

@@ -1,0 +1,82 @@
+"""In a forked child no other thread lives on: locks are free, and whoever asked is told."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+
+import pytest
+
+from openrouter_embeddings._fork import ForkAware, Lock
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # of Python 3.12 and later
+]
+
+
+def in_child(check) -> int:
+    """Fork, and return 0 if the check holds in the child."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if check() else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_lock_that_another_thread_holds_is_free_in_the_child_and_held_in_the_parent():
+    lock, held, release = Lock(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            release.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(10)
+
+    def can_be_taken() -> bool:
+        with lock:
+            return True
+
+    assert in_child(can_be_taken) == 0
+    assert lock._lock.locked()
+    release.set()
+    thread.join()
+
+
+class Told(ForkAware):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.lock = Lock()
+        super().__init__()
+
+    def before_fork(self) -> None:
+        self.heard.append("before")
+
+    def after_fork_in_parent(self) -> None:
+        self.heard.append("parent")
+
+    def after_fork(self) -> None:
+        with self.lock:  # which was reset before
+            self.heard.append("child")
+
+
+def test_whoever_is_aware_is_told_before_and_after_on_both_sides():
+    told = Told()
+    with told.lock:
+        assert in_child(lambda: told.heard == ["before", "child"]) == 0
+    assert told.heard == ["before", "parent"]
+
+
+def test_what_is_forgotten_is_told_nothing():
+    heard = Told().heard
+    gc.collect()
+    assert in_child(lambda: True) == 0
+    assert heard == []
+
+
+def test_what_has_nothing_to_do_does_nothing():
+    aware = ForkAware()
+    assert in_child(lambda: aware is not None) == 0

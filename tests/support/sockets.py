@@ -166,7 +166,9 @@ def http_proxy(port: int, status: str = "200 Connected") -> Callable[[socket.soc
     return act
 
 
-def socks_proxy(port: int, *, method: int = 0, accepts: bool = True, reply: int = 0) -> Callable[[socket.socket, Served], None]:
+def socks_proxy(
+    port: int, *, method: int = 0, accepts: bool = True, reply: int = 0
+) -> Callable[[socket.socket, Served], None]:
     """Return a SOCKS5 proxy.
 
     Args:

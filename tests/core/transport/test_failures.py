@@ -249,7 +249,10 @@ def caused(error: Exception, *causes: BaseException) -> Exception:
             TransportFailure(Fault.UNREACHABLE, os.strerror(errno.EHOSTUNREACH)),
         ),
         (
-            caused(httpcore.ConnectError(), ExceptionGroup("all", [OSError(errno.ENETUNREACH, ""), ConnectionRefusedError()])),
+            caused(
+                httpcore.ConnectError(),
+                ExceptionGroup("all", [OSError(errno.ENETUNREACH, ""), ConnectionRefusedError()]),
+            ),
             OURS,
             TransportFailure(Fault.REFUSED),
         ),
@@ -276,7 +279,9 @@ def test_a_chain_that_leads_back_to_itself_has_an_end():
     assert failure_of(error, OURS).fault is Fault.UNREACHABLE
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError(), TimeoutError(), httpx.HTTPStatusError("", request=None, response=None)])
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError(), OSError(), TimeoutError(), httpx.HTTPStatusError("", request=None, response=None)]
+)
 def test_what_a_hook_of_the_users_raises_is_raised_again(error):
     with pytest.raises(type(error)) as caught:
         failure_of(error)

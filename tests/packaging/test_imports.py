@@ -15,7 +15,7 @@ CORE = PACKAGES / "core/src/openrouter_embeddings"
 CORE_NAME = "openrouter_embeddings"
 
 VALUES = {
-    "_fork", "_json", "_secret", "_validate", "errors", "results", "usage", "content", "inputs", "option_types", "options", "words", "preferences",
+    "_fork", "_matrix", "_json", "_secret", "_validate", "errors", "results", "usage", "content", "inputs", "option_types", "options", "words", "preferences",
     "gateways",
     "stream",
 }  # fmt: skip
@@ -26,13 +26,13 @@ WINGS: dict[str, set[str]] = {
     "profiles": set(),
     "_limits": set(),
     "cache": {"errors", "_fork"},
-    "_protocol": {"errors", "results", "usage", "gateways", "profiles", "_limits"},
+    "_protocol": {"_matrix", "errors", "results", "usage", "gateways", "profiles", "_limits"},
     "_flows": VALUES | {"_protocol", "profiles", "_limits", "cache"},
     "_transport": {"errors", "_fork", "_protocol"},
     "_runtime": {"errors", "_fork", "_flows", "_transport", "_protocol", "_limits", "cache"},
     "checks": VALUES | {"_flows", "_protocol", "profiles", "_limits"},
     "client": VALUES | {"_flows", "_runtime", "_transport", "_limits", "_protocol", "checks", "cache", "profiles"},
-    "cli": {"__init__", "gateways", "results"},
+    "cli": {"__init__", "_matrix", "gateways"},
 }
 """The wings from below. A new folder needs a line here."""
 

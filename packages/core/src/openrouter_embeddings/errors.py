@@ -28,7 +28,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from .results import Matrix
+from ._matrix import Matrix
 from .usage import Usage
 
 _ATTRIBUTES = (

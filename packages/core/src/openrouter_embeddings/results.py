@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
 
+from ._matrix import Matrix
 from .usage import Usage
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-
-Matrix: TypeAlias = "npt.NDArray[np.float32]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ._matrix import Matrix
 from .errors import EmbeddingError
-from .results import Matrix
 from .usage import Usage
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from openrouter_embeddings._fork import Lock
+from openrouter_embeddings._matrix import Matrix
 from openrouter_embeddings._protocol import BatchResult, Diagnosis
 from openrouter_embeddings.errors import EmbeddingError, InputError, Partial
-from openrouter_embeddings.results import EmbeddingResult, Matrix
+from openrouter_embeddings.results import EmbeddingResult
 from openrouter_embeddings.usage import Usage
 
 from .batches import Batch, BatchQueue

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from openrouter_embeddings._fork import ForkAware, Lock
+from openrouter_embeddings._matrix import Matrix
 from openrouter_embeddings.errors import (
     ConnectionFailedError,
     EmbeddingError,
@@ -20,7 +21,6 @@ from openrouter_embeddings.errors import (
     ServerError,
     TimedOutError,
 )
-from openrouter_embeddings.results import Matrix
 
 SharedOutcome: TypeAlias = "Matrix | EmbeddingError | None"
 """The embedding, the error, or None if the owner gave up and the input must be sent again."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from openrouter_embeddings.results import Matrix
+from openrouter_embeddings._matrix import Matrix
 
 
 class RowTable:

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from openrouter_embeddings._matrix import Matrix
 from openrouter_embeddings._protocol import Diagnosis
 from openrouter_embeddings.errors import EmbeddingError, InputTooLongError
-from openrouter_embeddings.results import Matrix
 
 from .batches import estimated_tokens
 from .call import DistinctInputs, EmbedCall

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openrouter_embeddings.results import Matrix
+from openrouter_embeddings._matrix import Matrix
 from openrouter_embeddings.usage import Usage
 
 from .error_bodies import BOM, generation_id, text_or_none

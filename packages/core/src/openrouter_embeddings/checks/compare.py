@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from openrouter_embeddings.results import Matrix
+from openrouter_embeddings._matrix import Matrix
 
 from .session import cosines
 

@@ -9,10 +9,10 @@ from itertools import combinations, product
 import numpy as np
 
 from openrouter_embeddings._flows import Flow, gather, list_endpoints
+from openrouter_embeddings._matrix import Matrix
 from openrouter_embeddings._protocol import Endpoint, narrowed
 from openrouter_embeddings.errors import ConfigurationError, EmbeddingError, InputError, ResponseError
 from openrouter_embeddings.inputs import Input, check_inputs
-from openrouter_embeddings.results import Matrix
 
 from .reports import ConsistencyCheck, Cosines, ProviderCheck
 from .session import ENDS_A_CHECK, PROBES, CheckSession, cosines, endpoints_named, pinned_to, preferences, run_alone

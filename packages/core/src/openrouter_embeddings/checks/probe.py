@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from openrouter_embeddings._flows import MAX_INPUTS, Batch, Flow, list_endpoints, marking, send_until_settled
+from openrouter_embeddings._matrix import Matrix
 from openrouter_embeddings._protocol import Endpoint, Remedy, merged, narrowed
 from openrouter_embeddings.errors import EmbeddingError
 from openrouter_embeddings.inputs import InputType
 from openrouter_embeddings.options import Options
 from openrouter_embeddings.profiles import Marking, Profile
-from openrouter_embeddings.results import EmbeddingResult, Matrix
+from openrouter_embeddings.results import EmbeddingResult
 
 from .compare import Sample
 from .session import ENDS_A_CHECK, PROBES, CheckSession, cosines, endpoints_named, pinned_to, preferences, run_alone

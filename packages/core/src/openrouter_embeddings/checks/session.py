@@ -18,6 +18,7 @@ from openrouter_embeddings._flows import (
     drain_queue,
     prepare_call,
 )
+from openrouter_embeddings._matrix import Matrix
 from openrouter_embeddings._protocol import Endpoint, merged
 from openrouter_embeddings.errors import (
     AuthenticationError,
@@ -28,7 +29,7 @@ from openrouter_embeddings.errors import (
 from openrouter_embeddings.gateways import Gateway
 from openrouter_embeddings.inputs import Input
 from openrouter_embeddings.options import Options
-from openrouter_embeddings.results import EmbeddingResult, Matrix
+from openrouter_embeddings.results import EmbeddingResult
 from openrouter_embeddings.usage import Usage
 
 from .reports import Cosines

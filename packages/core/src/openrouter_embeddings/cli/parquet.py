@@ -16,7 +16,7 @@ from openrouter_embeddings import ConfigurationError
 from .rows import Columns, Row
 
 if TYPE_CHECKING:
-    from openrouter_embeddings.results import Matrix
+    from openrouter_embeddings._matrix import Matrix
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from openrouter_embeddings import ConfigurationError, ResponseError
 from .locks import held
 
 if TYPE_CHECKING:
-    from openrouter_embeddings.results import Matrix
+    from openrouter_embeddings._matrix import Matrix
 
 _HEADER_BYTES = 128
 _MAGIC = b"\x93NUMPY\x01\x00"

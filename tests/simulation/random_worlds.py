@@ -49,6 +49,7 @@ class RandomGateway:
         self.ambiguous: list[Request] = []
         """Requests that may have been billed, by what the client was told."""
         self._until: list[float] = []
+        self._was_wide = False
 
     def __call__(self, world: World, request: Request) -> Answer:
         latency, answer = self._answer(world, request)
@@ -62,6 +63,13 @@ class RandomGateway:
         if latency > request.seconds:
             self.ambiguous.append(request)
         return latency, answer
+
+    def may_be_wide(self, world: World) -> bool:
+        """Return whether an answer of another width can be told from a right one: twice in a row it is believed."""
+        if world.options.dimensions is not None:
+            return True
+        first, self._was_wide = not self._was_wide, self._was_wide or world.state.learned.dimensions is not None
+        return first and self._was_wide
 
     def _is_right(self, request: Request, answer: Response) -> bool:
         data = json.loads(answer.body).get("data")
@@ -128,7 +136,7 @@ def _broken(gateway: RandomGateway, world: World, request: Request) -> Answer:
     elif how == "nan":
         rows = [{**row, "embedding": [float("nan"), 1.0]} for row in rows]
         return 0.05, Response(200, {}, json.dumps({"data": rows}).encode())
-    elif how == "wide" and (world.options.dimensions or world.state.learned.dimensions):  # else nobody can tell
+    elif how == "wide" and gateway.may_be_wide(world):
         rows = [{**row, "embedding": [1.0, 2.0, 3.0]} for row in rows]
     else:
         rows = [{**row, "embedding": None} for row in rows]

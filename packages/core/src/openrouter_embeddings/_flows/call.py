@@ -209,7 +209,7 @@ class EmbedCall:
                 self.outcome.spend(Usage(shared=1))
                 self.rows.write([member], outcome[None, :])
         self.report_progress()
-        return left
+        return sorted(left)
 
     def fail(self, members: Sequence[int], error: EmbeddingError) -> None:
         """Remember why inputs have no embedding."""

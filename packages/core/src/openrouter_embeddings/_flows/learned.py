@@ -163,7 +163,7 @@ class LearnedLimits:
     def limit_named(self, inputs: int) -> None:
         """Note that a refusal named the most inputs of a request."""
         self._limits = self._limits._replace(inputs=max(1, min(self._limits.inputs, inputs)))
-        self._growth.begin_again(more_rarely=True)
+        self._growth.begin_again(more_rarely=self._growth.trying)
 
     def size_refused(self, *, count: int, tokens: int, by_tokens: bool) -> None:
         """Note that a batch was refused whose halves have landed: its size was at fault."""
@@ -171,7 +171,7 @@ class LearnedLimits:
             self._limits = self._limits._replace(tokens=max(1, min(self._limits.tokens, tokens // 2)))
         else:
             self._limits = self._limits._replace(inputs=max(1, min(self._limits.inputs, (count + 1) // 2)))
-        self._growth.begin_again(more_rarely=True)
+        self._growth.begin_again(more_rarely=self._growth.trying)
 
     def refused_as_a_whole(self, *, largest_landed: int) -> None:
         """Note that a batch was refused, of which every part has landed: for its size, or in passing.

@@ -82,4 +82,4 @@ def unit_length(rows: Matrix) -> Matrix:
 
 
 def _consecutive(members: Sequence[int]) -> bool:
-    return members[-1] - members[0] == len(members) - 1
+    return list(members) == list(range(members[0], members[0] + len(members)))

@@ -1,4 +1,4 @@
-"""What a fork must reset: in the child no other thread lives on, whatever lock it held and whatever it had in flight."""
+"""What a fork must reset: the child has none of the parent's other threads, so their locks and requests must go."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class ForkAware:
-    """Something that is told when the process forks. Kept track of weakly, from when it is made."""
+    """An object that is reset when the process forks. The registry holds it weakly."""
 
     def __init__(self) -> None:
         _known.add(self)
@@ -28,7 +28,7 @@ class ForkAware:
 class Lock(ForkAware):
     """A `threading.Lock`, held by `with` only, that is recreated in a forked child.
 
-    The thread that held it in the parent does not exist in the child, so nobody would release it there.
+    The thread that held it in the parent does not exist in the child, so it would never be released there.
     """
 
     def __init__(self) -> None:

@@ -209,5 +209,5 @@ class Partial:
     shortened: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
-        """Counts, not contents: a million positions help nobody."""
+        """Show counts, not contents: there may be a million positions."""
         return f"Partial(done={len(self.positions_done)}, failed={len(self.positions_failed)}, usage={self.usage!r})"

@@ -1,4 +1,4 @@
-"""What a client can be told, each option once: its name, its type, its default, its meaning, its check."""
+"""The options of a client, each written once: its name, its type, its default, its meaning, its check."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Usage:
         replays: How many of those retries followed an attempt that may have been billed.
         server_cached: Requests that the gateway answered from its own cache, unpaid.
         cached: Inputs answered from the cache, unpaid.
-        shared: Inputs answered by an equal one that another call had in flight, unpaid.
+        shared: Inputs answered by an equal one that another call had in flight; not paid for.
         deduplicated: Inputs equal to another one of the same call, sent once.
     """
 

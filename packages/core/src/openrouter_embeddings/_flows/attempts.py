@@ -20,15 +20,15 @@ UNREACHED_SECONDS = 10.0
 class AttemptBudget:
     """What one batch has left of waiting, retries and replays.
 
-    An outage is waited out once for all calls of a client: who meets it when it has lasted for longer than the wait
-    budget tries once, and gives up.
+    An outage is waited out once for all calls of a client: a batch that meets one that has lasted for longer than its
+    wait budget is tried once.
 
     Attributes:
         wait_budget: Seconds that an outage is waited out.
         wait_left: Seconds that the batch may still wait.
-        retries_left: Attempts at what failed and was not told to wait.
+        retries_left: Attempts after failures that are not waits.
         replays_left: Attempts after one that may have been billed.
-        waits_are_retries: Whether what is refused without a time uses up retries, too: somebody waits for the answer.
+        waits_are_retries: Whether waits use up retries, too, save those after a 429: a person waits for the answer.
     """
 
     wait_budget: float
@@ -53,7 +53,7 @@ class AttemptBudget:
             reached: Whether the gateway has ever answered this client.
         """
         self.wait_left -= sent.waited
-        waits, told = diagnosis.remedy is Remedy.WAIT, diagnosis.retry_after or 0.0
+        waits, asked = diagnosis.remedy is Remedy.WAIT, diagnosis.retry_after or 0.0
         if not waits and not sent.may_replay:
             return None
         if not waits or (self.waits_are_retries and diagnosis.kind is not RateLimitError):
@@ -63,11 +63,11 @@ class AttemptBudget:
             self.wait_budget = min(self.wait_budget, UNREACHED_SECONDS)
             self.wait_left = min(self.wait_left, UNREACHED_SECONDS)
         over = waits and sent.refused_for > self.wait_budget
-        if over or self.retries_left < 0 or self.replays_left < 0 or told > self.wait_left:
+        if over or self.retries_left < 0 or self.replays_left < 0 or asked > self.wait_left:
             return None
         if waits and not sent.waits_alone:
             return 0.0 if self.wait_left > 0.0 else None  # the breaker holds it back
-        pause = max(back_off(self._failures_in_row, sent.jitter), told)
+        pause = max(back_off(self._failures_in_row, sent.jitter), asked)
         self._failures_in_row += 1
         self.wait_left -= pause
         return pause if self.wait_left > 0.0 else None

@@ -35,7 +35,7 @@ class Send(Generic[T]):
         timeout: Seconds that the exchange may take.
         tokens: Estimated size, for the cost that the request may add.
         max_bytes: Most bytes that a right answer can have, decompressed.
-        urgent: Whether somebody waits for this one request: it goes before bulk work.
+        urgent: Whether a person waits for this request: it goes before bulk work.
         start_beside: Called when the request leaves; a flow that it gives is run beside this one, in the same gather.
     """
 
@@ -178,7 +178,7 @@ def cache_put(items: Mapping[bytes, bytes]) -> Flow[None]:
 
 
 def await_shared(share: CallShare, seconds: float) -> Flow[Mapping[int, SharedOutcome] | NotSentReason]:
-    """Ask what became of what other calls have in flight."""
+    """Wait for what other calls have in flight, and return what became of it."""
     outcomes: Mapping[int, SharedOutcome] | NotSentReason = yield AwaitShared(share, seconds)
     return outcomes
 

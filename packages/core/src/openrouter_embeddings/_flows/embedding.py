@@ -1,4 +1,4 @@
-"""The story of a call, told once for threads and asyncio: look up, claim, send, split, isolate, keep.
+"""A call from beginning to end, written once for threads and asyncio: look up, claim, send, split, isolate, keep.
 
 `embed` runs workers that drain one queue. A worker claims a batch, leaving out what another call has in flight, and
 delivers it: it is sent until it landed or sending it again cannot help; then it is split, its culprits are isolated, or
@@ -133,7 +133,7 @@ def _claim_and_deliver(call: EmbedCall, batch: Batch) -> Flow[None]:
 
 
 def _claim_batch(call: EmbedCall, batch: Batch) -> Flow[Batch]:
-    """Return what of a batch is ours to send: not what another call has in flight, nor what one has landed by now."""
+    """Return the part of a batch that this call sends: neither in flight in another call nor landed by now."""
     if call.share is None:
         return batch
     own = call.share.claim(batch.members)

@@ -2,7 +2,7 @@
 
 The first call to claim an input owns it: it sends the input, and publishes the embedding to the calls that wait for it.
 If it cannot, it abandons the input, with the error or with nothing: then a waiting call claims it for itself. An owner
-whose thread or event loop stands still is noticed by the time at which it should have moved, and loses its claims.
+whose thread or event loop stalls misses the time at which it should have moved, and loses its claims.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class InFlightRegistry(ForkAware):
         super().__init__()
 
     def after_fork(self) -> None:
-        """Start with nothing in flight: in a forked child, all of it is the parent's."""
+        """Start with nothing in flight: in a forked child, all of it belongs to the parent."""
         self.owners = {}
 
     def join(self, kind: Hashable, names: Sequence[Hashable]) -> CallShare:

@@ -73,7 +73,7 @@ def isolate_culprits(call: EmbedCall, batch: Batch, diagnosis: Diagnosis) -> Flo
 
 
 def _search(call: EmbedCall, suspects: Batch, diagnosis: Diagnosis) -> Flow[_Search]:
-    """Follow the refusals down to one input, and send it alone: nobody is blamed by elimination."""
+    """Follow the refusals down to one input, and send it alone: no input is blamed by elimination."""
     search = _Search(diagnosis)
     refused_alone = len(suspects) == 1
     while len(suspects) > 1:

@@ -1,4 +1,4 @@
-"""What a call came to: what it spent, who served it, and the error that names what happened, where, and the way out."""
+"""What a call came to: what it spent, its providers, and the error that names what happened, where, and the way out."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Outcome:
             self._models.append(result.model)
 
     def add_account_of(self, inner: Outcome) -> None:
-        """Note what a call within this one has spent, which was counted there already, and who served it."""
+        """Add the providers and the usage of a call within this one; its usage was counted there already."""
         self._spent.append(inner.usage)
         self._providers |= inner._providers
         self.generation_ids += inner.generation_ids

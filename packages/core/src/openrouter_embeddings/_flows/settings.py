@@ -34,7 +34,7 @@ class CallSettings:
         hints: Errors that mean something else than their status says, at this gateway.
         urgent: Whether the call is a single query, which goes before bulk work.
         wait_budget: Seconds that a batch may spend waiting for an open breaker, or pausing.
-        max_retries: Most further attempts at what failed and was not told to wait.
+        max_retries: Most further attempts after failures that are not waits.
         max_replays: Most further attempts after one that may have been billed.
         timeout: Seconds of one exchange.
         call_timeout: Seconds of the whole call, waiting included, or None.

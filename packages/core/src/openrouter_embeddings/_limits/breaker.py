@@ -1,11 +1,11 @@
-"""A circuit breaker, open until the time that the gateway told, closed again by one probe. Pure: time is an argument.
+"""A circuit breaker, open for as long as the gateway asked, closed again by one probe. Pure: time is an argument.
 
 The pattern is Michael Nygard's ("Release It!"): closed, open, half-open. How long it stays open is the larger of the
 gateway's `Retry-After` and an exponential back-off with full jitter (AWS Architecture Blog, "Exponential Backoff And
 Jitter", 2015).
 
 One refusal is one observation: it is believed for two minutes at most. Each further one in a row doubles that, up to a
-quarter of an hour. A time beyond a day is no time that anybody meant, and counts as none.
+quarter of an hour. A time beyond a day is a mistake, and counts as none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 BACK_OFF_FIRST = 0.5
 BACK_OFF_MAX = 20.0
 SPREAD = 0.1
-"""Closing is spread by up to a tenth of the time told, so that clients told the same second do not return in step,"""
+"""Closing is spread by up to a tenth of the wait, so that clients given the same second do not return in step,"""
 SPREAD_MAX = 0.5
 """but by no more than this: a tenth of two minutes would be lost time."""
 BELIEVED_FIRST = 120.0
@@ -54,10 +54,10 @@ class CircuitBreaker:
                 flight then are no further observation.
             jitter: A random number in [0, 1).
         """
-        told = retry_after if retry_after is not None and retry_after <= ABSURD else 0.0
-        told = min(told, BELIEVED_MAX, BELIEVED_FIRST * 2.0 ** min(self._refusals_in_row, 8))
-        spread = min(SPREAD * told, SPREAD_MAX) * jitter
-        wait = max(back_off(self._refusals_in_row, jitter), told + spread)
+        asked = retry_after if retry_after is not None and retry_after <= ABSURD else 0.0
+        asked = min(asked, BELIEVED_MAX, BELIEVED_FIRST * 2.0 ** min(self._refusals_in_row, 8))
+        spread = min(SPREAD * asked, SPREAD_MAX) * jitter
+        wait = max(back_off(self._refusals_in_row, jitter), asked + spread)
         self.open_until = max(self.open_until or 0.0, now + wait)
         self.opened_by = cause
         self.refusing_since = now if self.refusing_since is None else self.refusing_since

@@ -3,12 +3,12 @@
 Additive increase, multiplicative decrease is Chiu and Jain's (1989); slow start is TCP's (RFC 5681), and the known-good
 level is the `W_max` of CUBIC (RFC 9438). The limit starts small and doubles per full round until the first refusal.
 
-* A refusal tells how many other requests were in flight, and these were let in. That number is the *known-good level*;
-  the limit returns to it, not to half, and stays there. A refusal below the level halves the limit: the level was wrong.
+* The requests that were in flight beside a refused one had been let in. Their number is the *known-good level*; the
+  limit returns to it, not to half, and stays there. A refusal below the level halves the limit: the level was wrong.
 * Requests can arrive out of order, so the first estimate is too low. When the breaker closes again, the level rises to
   the number of requests that were in flight at the first refusal and were not refused.
-* One above the level is a question. It is asked after `TRY_AFTER_ANSWERS` answers and `TRY_AFTER_SECONDS`, so that at
-  most one request in a hundred is refused for it. If it lands, the limit grows by one, then two, then four a round:
+* Probing one above the level may be refused. So a probe waits for `TRY_AFTER_ANSWERS` answers and `TRY_AFTER_SECONDS`:
+  at most one request in a hundred is refused for it. If it lands, the limit grows by one, then two, then four a round:
   carefully at first, then fast, as CUBIC does beyond `W_max`.
 """
 
@@ -76,7 +76,7 @@ class ConcurrencyLimit:
         self._landed_in_round = self._peak_in_round = 0
 
     def try_refused(self, now: float) -> None:
-        """Note that one above the known-good level was refused: it is asked again later, and more rarely."""
+        """Note that one above the known-good level was refused: the next probe comes later."""
         self._limit = float(self._known_good)
         self._begin_round(now)
         self._try_after = min(TRY_AFTER_SECONDS_MAX, self._try_after * 2)
@@ -104,7 +104,7 @@ class ConcurrencyLimit:
         return for_the_rate
 
     def refused_again(self, in_flight_before: int) -> None:
-        """Note another refusal of the same epoch: fewer were let in than the first one told."""
+        """Note another refusal of the same epoch: fewer were let in than the first one showed."""
         self._refused += 1
         if not self._known_good or in_flight_before >= self._known_good:
             return
@@ -114,13 +114,13 @@ class ConcurrencyLimit:
         self._limit = min(self._limit, float(in_flight_before)) if in_flight_before else least
 
     def unavailable(self, now: float) -> None:
-        """Halve the limit after a refusal that tells nothing about how many may be in flight: an outage."""
+        """Halve the limit after an outage, which says nothing about how many may be in flight."""
         self._begin_round(now)
         self._in_flight_at_refusal = 0
         self._limit = max(1.0, self._limit / 2)
 
     def breaker_closed(self) -> None:
-        """Correct the limit by what was in flight at the first refusal and was not refused: so many were let in."""
+        """Correct the limit by what was in flight at the first refusal and was not refused: that many were let in."""
         in_flight, self._in_flight_at_refusal = self._in_flight_at_refusal, 0
         let_in = in_flight - self._refused
         if let_in > self._known_good and let_in >= max(FIRST_LIMIT, self._refused):

@@ -1,12 +1,12 @@
-"""One client's traffic: may a request leave now, and what does its answer teach? Pure: no clock, no chance.
+"""One client's traffic: may a request leave now, and what does its answer teach? Pure: no clock, no randomness.
 
 Four parts decide together: `CircuitBreaker` (nothing leaves for a while), `ConcurrencyLimit` (how many at once),
-`Pacer` (how fast one after another) and `CostBudget` (for how much). A permit that its holder does not give back in time
-is taken back, so a thread or an event loop that stands still holds nobody.
+`Pacer` (how fast one after another) and `CostBudget` (for how much). A permit that is not released in time is revoked, so
+a stalled thread or event loop holds up no other.
 
 A 429 opens the breaker even where it looks like a cap on concurrency: only sending more would show whether there is
-capacity, and `Retry-After` asks us not to. One case is spared: the request by which the limit asked for one more than is
-known to be good. Its refusal is the answer to that question, so it alone waits. A 503 or 529 opens the breaker too, but
+capacity, and `Retry-After` asks us not to. The exception is a probe one above the known-good level: its refusal only
+answers the probe, so that request alone waits. A 503 or 529 opens the breaker too, but
 is an outage and no limit: it halves the concurrency once and teaches nothing else.
 """
 
@@ -42,8 +42,8 @@ class TrafficLimiter:
         self._pilot_ends: float | None = None
         self._piloting = not encoding_known
         self._last_release = 0.0
-        self._somebody_waited = False
-        """Since the last request left."""
+        self._had_to_wait = False
+        """Whether a request had to wait since the last one left."""
         self._epoch = 0
 
     @property
@@ -52,18 +52,18 @@ class TrafficLimiter:
         return len(self._active)
 
     def acquire(self, now: float, tokens: int, *, lease: float) -> Permit | Wait | OverBudget:
-        """Give a permit for `lease` seconds, or tell what to wait for."""
+        """Return a permit for `lease` seconds, or what to wait for."""
         wait = self.obstacle(now)
         if wait is not None:
-            self._somebody_waited = True
+            self._had_to_wait = True
             return wait
         reserved = self.budget.reserve(tokens)
         if reserved is None:
             return Wait() if self.budget.may_fit_later(tokens) else OverBudget()
-        if not self._active and not self._somebody_waited:
+        if not self._active and not self._had_to_wait:
             self.pacer.skip_idle(now - self._last_release)
         self.pacer.sent(now)
-        self._somebody_waited = False
+        self._had_to_wait = False
         permit = Permit(
             epoch=self._epoch,
             probe=self.breaker.open_until is not None,
@@ -80,6 +80,7 @@ class TrafficLimiter:
         return permit
 
     def obstacle(self, now: float) -> Wait | None:
+        """Return what keeps the next request from leaving, or None."""
         if self.breaker.open_until is not None:
             if self.breaker.is_open(now):
                 return Wait(self.breaker.open_until)
@@ -97,7 +98,7 @@ class TrafficLimiter:
         return 1 if pilot or self.budget.needs_a_price else self.concurrency.value
 
     def release(self, permit: Permit, feedback: Feedback, *, now: float, jitter: float) -> bool:
-        """Take a permit back with what the answer told; return whether the refused request alone has to wait."""
+        """Take a permit back with what the answer says; return whether the refused request alone has to wait."""
         if not self.cancel(permit):
             return False
         self._last_release = now
@@ -107,7 +108,7 @@ class TrafficLimiter:
             self._landed(permit, now)
         elif feedback.load is Load.REFUSED and self._was_a_try(permit):
             self.concurrency.try_refused(now)
-            self._epoch += 1  # what left beside the refused one proves nothing about the level
+            self._epoch += 1  # requests sent beside the refused one prove nothing about the level
             return True
         elif feedback.load in {Load.REFUSED, Load.UNAVAILABLE}:
             self._refused(permit, feedback, now, jitter)
@@ -117,7 +118,7 @@ class TrafficLimiter:
         return False
 
     def cancel(self, permit: Permit) -> bool:
-        """Take a permit back unused, or after a cancellation; return whether it was still its holder's."""
+        """Take a permit back unused, or after a cancellation; return whether it was still valid."""
         if not permit.active:
             return False
         permit.active = False
@@ -128,7 +129,7 @@ class TrafficLimiter:
         return True
 
     def take_back_expired(self, now: float) -> None:
-        """Take back every permit whose lease has ended: its holder stands still."""
+        """Revoke every permit whose lease has ended: its holder has stalled."""
         for permit in [permit for permit in self._active if permit.lease_ends <= now]:
             self.cancel(permit)
 
@@ -137,7 +138,7 @@ class TrafficLimiter:
         return min((permit.lease_ends for permit in self._active), default=None)
 
     def forget_in_flight(self) -> None:
-        """Start with nothing in flight: in a forked child, all of it is the parent's."""
+        """Start with nothing in flight: in a forked child, all of it belongs to the parent."""
         for permit in self._active:
             permit.active = False
         self._active.clear()

@@ -49,7 +49,7 @@ class Pacer:
         self._next_at = now + self.interval
 
     def skip_idle(self, seconds: float) -> None:
-        """Note that nobody wanted anything for a while: that tells nothing about what the gateway takes."""
+        """Leave out a time without requests: it says nothing about the rate that the gateway takes."""
         if self._refused_at is not None:
             self._refused_at += seconds
 

@@ -1,4 +1,4 @@
-"""What the limiter is told, and what it hands out."""
+"""What the limiter receives, and what it hands out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Load(Enum):
 
     LANDED = "landed"
     REFUSED = "too much: open the breaker, and slow down"
-    UNAVAILABLE = "nobody there: open the breaker"
+    UNAVAILABLE = "an outage: open the breaker"
     FAILED = "a failure: spend from the retry quota"
     NEUTRAL = "nothing about load"
 

@@ -19,7 +19,7 @@ _TITLE = re.compile(r"<title\b[^>]*>([^<]*)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """An error as the gateway, or a server before it, told it.
+    """An error as the gateway, or a server before it, reported it.
 
     Attributes:
         status: The HTTP status, or the one that an error inside a 200 names.

@@ -1,9 +1,9 @@
 """Who may send next: permits are handed over first come, first served, single queries before bulk work.
 
 The limiter stands behind one lock. A permit is given to the request at the head of the queue, whose thread or task is
-then woken; nobody races for it. Two things guard against a thread or an event loop that stands still: a permit that is
-not taken up within `START_SECONDS`, or not given back in time, is taken back; and whoever waits looks after the queue
-every `HEARTBEAT` seconds, so no request depends on another one's thread.
+then woken; there is no race. Two things guard against a thread or an event loop that stalls: a permit that is not taken
+up within `START_SECONDS`, or not released in time, is revoked; and every waiting request serves the queue each
+`HEARTBEAT` seconds, so none depends on the thread of another.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Dispatcher(ForkAware):
         super().__init__()
 
     def after_fork(self) -> None:
-        """Start afresh in a forked child: who waits, and what is in flight, is the parent's."""
+        """Start empty in a forked child: waiting requests and those in flight belong to the parent."""
         self._lock = threading.Lock()
         self._urgent: deque[_Entry] = deque()
         self._bulk: deque[_Entry] = deque()
@@ -131,7 +131,7 @@ class Dispatcher(ForkAware):
                 self._leave(queue, entry)
 
     def release(self, permit: Permit, feedback: Feedback | None) -> Released:
-        """Take a permit back, with what the answer told, or None if none came."""
+        """Take a permit back, with what the answer says about the load, or None if no answer came."""
         now, jitter = self._clock(), self.jitter()
         with self._lock:
             was_open = self.limiter.breaker.open_until
@@ -146,11 +146,11 @@ class Dispatcher(ForkAware):
                 may_replay=self.limiter.retry_quota.allows(now),
                 refused_for=0.0 if since is None else now - since,
             )
-            # Those that wait are ended first: none of them may take this permit and meet the same.
+            # Waiting requests are ended first: none may take this permit and get the same answer.
             ends_calls = feedback is not None and feedback.ends_calls
             to_wake = self._end_all(feedback.cause) if feedback is not None and ends_calls else []
             to_wake += self._serve(now)
-            if self.limiter.breaker.open_until != was_open:  # each may have to give up
+            if self.limiter.breaker.open_until != was_open:  # some may have to give up now
                 to_wake += [*self._urgent, *self._bulk]
         _wake(to_wake)
         return released
@@ -220,7 +220,7 @@ class Dispatcher(ForkAware):
         _wake(to_wake)
 
     def _serve(self, now: float) -> list[_Entry]:
-        """Hand permits to the head of the queue as long as there are any; return whom to wake."""
+        """Hand permits to the head of the queue as long as there are any; return the entries to wake."""
         self.limiter.take_back_expired(now)
         served: list[_Entry] = []
         while (queue := self._next_queue()) is not None:
@@ -240,13 +240,13 @@ class Dispatcher(ForkAware):
         return served
 
     def _next_queue(self) -> deque[_Entry] | None:
-        """Return the queue whose turn it is, or None: nobody waits."""
+        """Return the queue whose turn it is, or None if both are empty."""
         if self._urgent and (not self._bulk or self._urgent_in_row < BULK_SHARE):
             return self._urgent
         return self._bulk or self._urgent or None
 
     def _end_all(self, cause: object) -> list[_Entry]:
-        """Give up every request that waits: each would meet the same answer."""
+        """End every waiting request: each would get the same answer."""
         ended = [*self._urgent, *self._bulk]
         self._urgent.clear()
         self._bulk.clear()

@@ -81,7 +81,7 @@ class _Threads:
     def _run(self, outcome: list[Any], flow: Flow[Any]) -> None:
         try:
             outcome[0] = drive(flow, self._runtime, self._scope, self)
-        except BaseException as error:  # noqa: BLE001  whoever gathers them decides
+        except BaseException as error:  # noqa: BLE001  the gathering flow decides
             outcome[0] = error
             self._scope.cancel()
 

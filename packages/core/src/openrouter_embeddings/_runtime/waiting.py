@@ -50,7 +50,7 @@ class CancelScope:
     Args:
         clock: Monotonic seconds.
         seconds: What the call may take in all, or None.
-        share: The call among the others of its client, told when it should move next.
+        share: The call among the others of its client; it learns when the call should move next.
     """
 
     def __init__(

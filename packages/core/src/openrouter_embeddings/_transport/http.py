@@ -27,7 +27,7 @@ from .targets import Headers, Target
 from .user_clients import aexchange_with, exchange_with
 
 _log = logging.getLogger("openrouter_embeddings")
-"""At DEBUG, one line per exchange: status, size and the gateway's id of it; never a text, never a header of ours."""
+"""At DEBUG, one line per exchange: status, size and the gateway's id of it; never a text, never a request header."""
 _HEAD = 65_536
 """Where the `error` of a 200 stands, if it holds one."""
 _SECRET_HEADER = re.compile(rb"auth|key|token|secret|cookie")
@@ -146,7 +146,7 @@ class HttpTransport:
             if pool is None:
                 pool = ThreadsPool(sync_pool(target.route, tls=target.tls, connections=self._connections))
                 self._pools[key] = pool
-                # A client that nobody closes leaves no open socket behind.
+                # A client that is never closed leaves no open socket behind.
                 weakref.finalize(self, _close_in_same_process, pool)
             return pool
 

@@ -113,7 +113,7 @@ class ThreadsPool:
             self.pool.close()
 
     def close(self) -> None:
-        """Close it, now or as soon as nobody uses it."""
+        """Close it, now or with the end of the last exchange."""
         with self._lock:
             self._closed = True
             unused = not self._active
@@ -140,7 +140,7 @@ class LoopPool:
             self._unused.set()
 
     def has_stranded_connection(self) -> bool:
-        """Return whether a connection is busy for no exchange of ours.
+        """Return whether a connection is busy without an exchange.
 
         httpcore shields its clean-up from anyio's cancellations, not from asyncio's own. A task that is cancelled in the
         one turn of the loop in which a connection is opened or handed back leaves it there, open and never used again.
@@ -149,7 +149,7 @@ class LoopPool:
         return len(busy) > self._active
 
     async def retire(self) -> None:
-        """Close it as soon as nobody uses it, or the loop ends."""
+        """Close it with the end of the last exchange, or of the loop."""
         try:
             await self._unused.wait()
         finally:

@@ -34,7 +34,7 @@ class Keyer:
 
     Args:
         facts: Everything besides the text that changes the numbers, in a fixed order.
-        secret: Makes the keys HMAC-SHA-256, so that nobody without it can guess short texts from a cache file.
+        secret: Makes the keys HMAC-SHA-256, so that short texts cannot be guessed from a cache file without it.
     """
 
     __slots__ = ("_state",)

@@ -248,6 +248,6 @@ class SqliteCache(ForkAware):
             self._lock.release()
 
     def after_fork(self) -> None:
-        """Let the file be opened again, whoever held its lock."""
+        """Let the file be opened again: the thread that held its lock may be gone."""
         self._lock = threading.Lock()
         self._locked_for_fork = False

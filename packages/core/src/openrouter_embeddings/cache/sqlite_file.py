@@ -109,7 +109,7 @@ def _prepare_file(path: Path) -> None:
 
 
 def _is_new(path: Path, mode: str = "mode=ro") -> bool:
-    """Tell an empty file from a cache of ours, and refuses everything else, reading only."""
+    """Return whether the file is empty or our cache; anything else is refused. Reads only."""
     with contextlib.closing(_raw(path, mode)) as connection:
         try:
             if pragma(connection, "page_count") == 0:

@@ -64,7 +64,7 @@ def plain(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """Write a line to stderr, where it is in nobody's way."""
+    """Write a line to stderr, apart from the output."""
     typer.echo(plain(text), err=True)
 
 
@@ -81,7 +81,7 @@ def errors_end_the_command(advice: str = "") -> Iterator[None]:
         say(f"Interrupted. {advice}".rstrip())
         raise typer.Exit(Exit.INTERRUPTED) from None
     except BrokenPipeError:
-        raise  # whoever read our output has left
+        raise  # the reader of our output has left
     except (EmbeddingError, OSError) as error:
         code = code_of(error)
         say(f"{type(error).__name__}: {error}")

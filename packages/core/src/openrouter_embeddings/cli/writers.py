@@ -124,7 +124,7 @@ class Output:
 
     def drop(self) -> None:
         """Close the files and remove them."""
-        with contextlib.suppress(Exception):  # whatever went wrong with them is being told already
+        with contextlib.suppress(Exception):  # what went wrong with them is being reported already
             self._writer.close()
         for partial in self._places:
             partial.unlink(missing_ok=True)

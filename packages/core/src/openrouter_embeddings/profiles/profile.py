@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marking:
-    """How the model is told which input type a text is: a wire value, a text prefix, or nothing. Never both."""
+    """How a text is marked with its input type: a wire value, a text prefix, or nothing. Never both."""
 
     input_type: str | None = None
     """The value of `input_type` in the upstream's own spelling."""

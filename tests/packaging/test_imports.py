@@ -29,9 +29,9 @@ WINGS: dict[str, set[str]] = {
     "_protocol": {"_matrix", "errors", "results", "usage", "gateways", "profiles", "_limits"},
     "_flows": VALUES | {"_protocol", "profiles", "_limits", "cache"},
     "_transport": {"errors", "_fork", "_protocol"},
-    "_runtime": {"errors", "_fork", "_flows", "_transport", "_protocol", "_limits", "cache"},
+    "_runtime": {"errors", "_fork", "_flows", "_protocol", "_limits", "cache"},
     "checks": VALUES | {"_flows", "_protocol", "profiles", "_limits"},
-    "client": VALUES | {"_flows", "_runtime", "_transport", "_limits", "_protocol", "checks", "cache", "profiles"},
+    "client": VALUES | {"_flows", "_runtime", "_transport", "_limits", "_protocol", "checks", "cache"},
     "cli": {"__init__", "_matrix", "gateways"},
 }
 """The wings from below. A new folder needs a line here."""

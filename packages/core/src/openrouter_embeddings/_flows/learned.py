@@ -19,7 +19,7 @@ SAFE_TOKENS = 100_000
 MAX_INPUTS = 256
 """More inputs a request buy no speed and cost memory; measured with 16 requests in flight."""
 _TRY_AFTER = 32
-_TRY_AFTER_MAX = 1024
+_TRY_AFTER_MAX = 128
 _FLOATS_UNTIL = 256
 
 

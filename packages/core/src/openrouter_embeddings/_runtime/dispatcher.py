@@ -1,9 +1,9 @@
 """Who may send next: permits are handed over first come, first served, single queries before bulk work.
 
 The limiter stands behind one lock. A permit is given to the request at the head of the queue, whose thread or task is
-then woken; there is no race. Two things guard against a thread or an event loop that stalls: a permit that is not taken
-up within `START_SECONDS`, or not released in time, is revoked; and every waiting request serves the queue each
-`HEARTBEAT` seconds, so none depends on the thread of another.
+then woken; there is no race. Three things guard against a thread or an event loop that stalls: a permit that is not
+taken up within `START_SECONDS`, or not released in time, is revoked; every waiting request serves the queue each
+`HEARTBEAT` seconds, so none depends on the thread of another; and one that has not done so in time is passed over.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ W = TypeVar("W", bound=Waker)
 class _Entry:
     """One request in the queue."""
 
+    queue: deque[_Entry]
     tokens: int
+    wakes_at: float
+    """When its thread or loop moves again by itself; if it has not by then, it has stalled."""
     waker: Waker | None = None
-    wakes_at: float = 0.0
     outcome: Permit | NotSent | None = None
 
 
@@ -103,12 +105,11 @@ class Dispatcher(ForkAware):
         Returns:
             The permit, or why there is none; and the seconds for which the breaker held the request back.
         """
-        entry, held, settled = _Entry(tokens), 0.0, False
-        queue = self._urgent if urgent else self._bulk
-        self._enter(queue, entry)
+        entry, held, settled = _Entry(self._urgent if urgent else self._bulk, tokens, self._clock()), 0.0, False
+        self._enter(entry)
         try:
             while True:
-                outcome = self._take_up(queue, entry, seconds)
+                outcome = self._take_up(entry, seconds)
                 if outcome is not None:
                     settled = True
                     return outcome, held
@@ -117,7 +118,7 @@ class Dispatcher(ForkAware):
                     return outcome, held
                 began, wait = self._clock(), self._obstacle()
                 waker = waiter()
-                delay = self._prepare_wait(queue, entry, waker, scope, wait)
+                delay = self._prepare_wait(entry, waker, scope, wait)
                 scope.register(waker)
                 try:
                     yield waker, delay
@@ -128,7 +129,7 @@ class Dispatcher(ForkAware):
                 self._look_after_queue()
         finally:
             if not settled:
-                self._leave(queue, entry)
+                self._leave(entry)
 
     def release(self, permit: Permit, feedback: Feedback | None) -> Released:
         """Take a permit back, with what the answer says about the load, or None if no answer came."""
@@ -155,29 +156,29 @@ class Dispatcher(ForkAware):
         _wake(to_wake)
         return released
 
-    def _enter(self, queue: deque[_Entry], entry: _Entry) -> None:
+    def _enter(self, entry: _Entry) -> None:
         with self._lock:
-            queue.append(entry)
+            entry.queue.append(entry)
             to_wake = self._serve(self._clock())
         _wake(to_wake)
 
-    def _leave(self, queue: deque[_Entry], entry: _Entry) -> None:
+    def _leave(self, entry: _Entry) -> None:
         """Stop waiting. A permit that was handed over meanwhile and not taken up goes to the next."""
         with self._lock:
-            if entry in queue:
-                queue.remove(entry)
+            if entry in entry.queue:
+                entry.queue.remove(entry)
             if isinstance(entry.outcome, Permit):
                 self.limiter.cancel(entry.outcome)
             to_wake = self._serve(self._clock())
         _wake(to_wake)
 
-    def _take_up(self, queue: deque[_Entry], entry: _Entry, seconds: float) -> Permit | NotSent | None:
+    def _take_up(self, entry: _Entry, seconds: float) -> Permit | NotSent | None:
         """Return what was handed over. A permit that came too long ago is lost, and the wait goes on."""
         with self._lock:
             outcome, entry.outcome = entry.outcome, None
             if isinstance(outcome, Permit):
                 if not outcome.active:
-                    queue.appendleft(entry)
+                    entry.queue.appendleft(entry)
                     return None
                 outcome.lease_ends = self._clock() + seconds + MARGIN
             return outcome
@@ -198,17 +199,17 @@ class Dispatcher(ForkAware):
         with self._lock:
             return self.limiter.obstacle(self._clock())
 
-    def _prepare_wait(
-        self, queue: deque[_Entry], entry: _Entry, waker: Waker, scope: CancelScope, wait: Wait | None
-    ) -> float:
+    def _prepare_wait(self, entry: _Entry, waker: Waker, scope: CancelScope, wait: Wait | None) -> float:
         """Return for how long to wait at most: the head of the queue until the time that it waits for."""
         with self._lock:
             now = self._clock()
             entry.waker = waker
             delay = scope.seconds_left(HEARTBEAT)
-            if wait is not None and wait.until is not None and self._next_queue() is queue and queue[0] is entry:
-                delay = min(delay, max(0.0, wait.until - now))
             entry.wakes_at = now + delay
+            if self._next(now) is entry:
+                moments = (self.limiter.next_expiry(), wait.until if wait is not None else None)
+                delay = min([delay, *(max(0.0, moment - now) for moment in moments if moment is not None)])
+                entry.wakes_at = now + delay
             if entry.outcome is not None or scope.cancelled:
                 waker.wake()
         scope.will_move_within(HEARTBEAT + MARGIN)
@@ -223,15 +224,14 @@ class Dispatcher(ForkAware):
         """Hand permits to the head of the queue as long as there are any; return the entries to wake."""
         self.limiter.take_back_expired(now)
         served: list[_Entry] = []
-        while (queue := self._next_queue()) is not None:
-            entry = queue[0]
+        while (entry := self._next(now)) is not None:
             outcome = self.limiter.acquire(now, entry.tokens, lease=START_SECONDS)
             if isinstance(outcome, Wait):
                 if outcome.until is not None and entry.wakes_at > outcome.until:
                     served.append(entry)  # to wait no longer than that
                 break
-            queue.popleft()
-            self._urgent_in_row = self._urgent_in_row + 1 if queue is self._urgent else 0
+            entry.queue.remove(entry)
+            self._urgent_in_row = self._urgent_in_row + 1 if entry.queue is self._urgent else 0
             if isinstance(outcome, OverBudget):
                 entry.outcome = NotSent(NotSentReason.OVER_BUDGET, spent=self.limiter.budget.spent)
             else:
@@ -239,11 +239,10 @@ class Dispatcher(ForkAware):
             served.append(entry)
         return served
 
-    def _next_queue(self) -> deque[_Entry] | None:
-        """Return the queue whose turn it is, or None if both are empty."""
-        if self._urgent and (not self._bulk or self._urgent_in_row < BULK_SHARE):
-            return self._urgent
-        return self._bulk or self._urgent or None
+    def _next(self, now: float) -> _Entry | None:
+        """Return the entry whose turn it is, or None. One whose thread or loop has stalled is passed over."""
+        urgent, bulk = _first_awake(self._urgent, now), _first_awake(self._bulk, now)
+        return urgent if bulk is None or (urgent is not None and self._urgent_in_row < BULK_SHARE) else bulk
 
     def _end_all(self, cause: object) -> list[_Entry]:
         """End every waiting request: each would get the same answer."""
@@ -253,6 +252,10 @@ class Dispatcher(ForkAware):
         for entry in ended:
             entry.outcome = NotSent(NotSentReason.ENDED_BY_OTHERS, cause=cause)
         return ended
+
+
+def _first_awake(queue: deque[_Entry], now: float) -> _Entry | None:
+    return next((entry for entry in queue if entry.wakes_at + START_SECONDS > now), None)
 
 
 def _wake(entries: list[_Entry]) -> None:

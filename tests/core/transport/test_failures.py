@@ -64,8 +64,8 @@ def test_a_port_at_which_nobody_listens(exchange, host):
 def test_a_handshake_that_is_cut_may_be_tried_again(exchange, act):
     with serving(act) as served:
         failure = exchange(served.url.replace("http:", "https:"))
-    assert failure == TransportFailure(Fault.UNREACHABLE, "TLS handshake cut")
-    assert words_of(failure).startswith("Could not connect (TLS handshake cut). ")
+    assert failure == TransportFailure(Fault.UNREACHABLE, "connection cut")
+    assert words_of(failure).startswith("Could not connect (connection cut). ")
 
 
 def test_a_server_without_tls(exchange):
@@ -215,6 +215,7 @@ def test_a_certificate_behind_a_proxy_is_the_gateways(exchange, authority, throu
 # ------------------------------------------------------------------------------------------------ exceptions, one by one
 
 OURS, PROXIED = Route(), Route("http://p:1", (b"u", b"canary"))
+CUT = TransportFailure(Fault.UNREACHABLE, "connection cut")
 
 
 def caused(error: Exception, *causes: BaseException) -> Exception:
@@ -256,10 +257,12 @@ def caused(error: Exception, *causes: BaseException) -> Exception:
             OURS,
             TransportFailure(Fault.REFUSED),
         ),
+        (caused(httpcore.ConnectError(), ConnectionResetError()), OURS, CUT),
+        (caused(httpcore.ConnectError(), ssl.SSLEOFError()), OURS, CUT),
         (
             caused(httpcore.ConnectError(), ssl.SSLWantReadError(), ConnectionResetError()),
             OURS,
-            TransportFailure(Fault.UNREACHABLE, "TLS handshake cut"),
+            CUT,
         ),
         (caused(httpcore.ConnectError(), ssl.SSLError()), OURS, TransportFailure(Fault.TLS, "SSLError")),
         (caused(httpcore.ConnectError(), OSError()), PROXIED, TransportFailure(Fault.PROXY_UNREACHABLE, "p:1")),

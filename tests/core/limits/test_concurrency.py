@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from openrouter_embeddings._limits.concurrency import ConcurrencyLimit
@@ -137,7 +139,7 @@ def test_a_refused_try_costs_one_step_and_the_next_comes_later_and_later():
             limit.try_refused(now)
             assert limit.value == 20
         now += 0.25
-    assert [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)] == [4.0, 8.0, 8.0, 8.0]
+    assert [later - earlier for earlier, later in itertools.pairwise(tries)] == [4.0, 8.0, 8.0, 8.0]
 
 
 def test_a_refusal_at_the_known_level_doubles_the_time_to_the_next_try():

@@ -215,9 +215,9 @@ def test_two_refusals_with_a_minute_each_mean_a_request_a_second_and_not_one_in_
     alone(limiter, 60.0)
     alone(limiter, 60.1, refused(60.0))
     assert limiter.acquire(61.0, 1, lease=9.0) == Wait(120.1)
-    alone(limiter, 121.0)
-    assert limiter.obstacle(121.9) == Wait(122.0, paced=True)
-    assert limiter.obstacle(122.0) is None
+    alone(limiter, 120.1)
+    assert limiter.obstacle(121.0) == Wait(121.1, paced=True)
+    assert limiter.obstacle(121.1) is None
 
 
 def test_time_in_which_nobody_asked_for_anything_does_not_slow_the_pace():

@@ -9,6 +9,7 @@ from openrouter_embeddings._limits import Feedback, Load, Permit, TrafficLimiter
 from openrouter_embeddings._protocol import Response
 from openrouter_embeddings._runtime import CancelScope, Runtime
 from openrouter_embeddings._runtime.dispatcher import Dispatcher
+from openrouter_embeddings._runtime.performing import perform
 from openrouter_embeddings.cache import GuardedCache
 
 LANDED = Feedback(Load.LANDED)
@@ -130,3 +131,32 @@ def runtime(
 
 def scope_of(run: Runtime, seconds: float | None = None, share: Any = None) -> CancelScope:
     return CancelScope(run.clock, seconds, share)
+
+
+class Performed:
+    """One flow of one effect, done step by step by hand."""
+
+    def __init__(self, effect: Any, run: Any, scope: Any = None) -> None:
+        self.result: Any = None
+        self.over = False
+        self.closed = False
+        self.scope = scope or scope_of(run)
+        self.steps = perform(self._flow(effect), run, self.scope, Bell)
+        self.step: Any = None
+        self.go_on()
+
+    def _flow(self, effect: Any) -> Any:
+        try:
+            return (yield effect)
+        finally:
+            self.closed = True
+
+    def go_on(self, done: Any = None) -> Performed:
+        try:
+            self.step = self.steps.send(done)
+        except StopIteration as end:
+            self.over, self.result, self.step = True, end.value, None
+        return self
+
+    def fail(self, error: BaseException) -> None:
+        self.steps.throw(error)

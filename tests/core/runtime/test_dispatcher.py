@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from openrouter_embeddings._flows import NotSent, NotSentReason
 from openrouter_embeddings._limits import Feedback, Load, Permit
+from openrouter_embeddings._runtime import CancelScope
 from openrouter_embeddings._runtime.dispatcher import BULK_SHARE, HEARTBEAT, MARGIN, START_SECONDS, Dispatcher
 
-from .doubles import LANDED, Clock, Waiting, limiter
+from .doubles import LANDED, Bell, Clock, Waiting, limiter
 
 REFUSED = Feedback(Load.UNAVAILABLE, retry_after=60.0, cause="an outage")
-
-
-Make = Callable[..., Dispatcher]
 
 
 @pytest.fixture
@@ -24,7 +20,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(clock: Clock) -> Make:
+def make(clock: Clock):
     def made(maximum: int = 1, max_cost: float | None = None) -> Dispatcher:
         return Dispatcher(limiter(maximum, max_cost), clock=clock, jitter=lambda: 0.0)
 
@@ -32,7 +28,7 @@ def make(clock: Clock) -> Make:
 
 
 @pytest.fixture
-def paced(make: Make) -> Dispatcher:
+def paced(make) -> Dispatcher:
     """A queue with room for many, one a second, of which the first has just left."""
     dispatcher = make(8)
     dispatcher.limiter.pacer.interval = 1.0
@@ -53,9 +49,7 @@ def test_permits_are_handed_over_first_come_first_served_and_no_newcomer_is_quic
     assert newcomer.outcome is None
     dispatcher.release(first.permit, LANDED)
     assert (second.bell.rung, newcomer.bell.rung) == (True, False)
-    dispatcher.release(second.permit, LANDED)
-    dispatcher.release(newcomer.permit, LANDED)
-    assert dispatcher.waiting == 0
+    assert dispatcher.waiting == 1
 
 
 def test_a_query_goes_before_all_the_bulk_work_that_waits(make):
@@ -80,6 +74,20 @@ def test_however_many_queries_wait_bulk_work_gets_its_share(make):
         order.append(kind)
         dispatcher.release(waiting[kind].pop(0).permit, LANDED)
     assert order == (["query"] * BULK_SHARE + ["bulk"]) * 3
+
+
+def test_a_permit_that_comes_just_before_the_wait_begins_is_no_lost_wake_up(make):
+    dispatcher = make()
+    holder = Waiting(dispatcher)
+
+    def make_bell() -> Bell:
+        dispatcher.release(holder.permit, LANDED)  # in another thread, at the worst moment
+        return Bell()
+
+    scope = CancelScope(lambda: 0.0)
+    acquiring = dispatcher.acquire(scope, make_bell, tokens=1, wait_budget=1.0, seconds=1.0, urgent=False)
+    bell, _ = next(acquiring)
+    assert bell.rung
 
 
 # ------------------------------------------------------------------------------------------------------- those who give up

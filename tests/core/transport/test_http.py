@@ -9,6 +9,7 @@ import tracemalloc
 import zlib
 from typing import Any
 
+import httpx
 import pytest
 
 from openrouter_embeddings._protocol import Remedy, TransportFailure, TransportFault, diagnose_failure
@@ -210,6 +211,25 @@ def test_a_secret_that_the_gateway_repeats_is_not_shown(exchange, status, name, 
     with serving(answering(http(body, status=status))) as served:
         answer = exchange(served.url, headers=[(name, value)])
     assert answer.body == b'{"error": {"message": "bad [key] given"}}'
+
+
+def test_a_client_of_the_users_own_is_asked_instead_and_its_answers_lose_the_key_too():
+    answer = http(b'{"error": "bad sk-canary"}')
+    with serving(answering(answer)) as served, httpx.Client(trust_env=False) as own:
+        transport = HttpTransport(headers=lambda keyed: HEADERS, connections=4, http_client=own)
+        assert transport.exchange(served.url, b"{}", **GIVEN).body == b'{"error": "bad [key]"}'
+        transport.close()
+        assert not own.is_closed
+
+
+async def test_an_async_client_of_the_users_own_is_asked_instead_and_stays_open():
+    answer = http(b'{"error": "bad sk-canary"}')
+    with serving(answering(answer)) as served:
+        async with httpx.AsyncClient(trust_env=False) as own:
+            transport = HttpTransport(headers=lambda keyed: HEADERS, connections=4, async_http_client=own)
+            assert (await transport.aexchange(served.url, b"{}", **GIVEN)).body == b'{"error": "bad [key]"}'
+            await transport.aclose()
+            assert not own.is_closed
 
 
 def test_what_is_no_secret_or_no_error_is_left_as_it_came(exchange):

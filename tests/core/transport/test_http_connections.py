@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 import threading
 from typing import Any
 
@@ -40,14 +41,21 @@ def holding(release: threading.Event, entered: threading.Event):
 # --------------------------------------------------------------------------------------------- connections of threads
 
 
-def test_a_sound_connection_is_used_again_and_one_with_more_on_it_is_not():
+@pytest.mark.parametrize(("extra", "connections"), [(b"", 1), (http(b'"poison"'), 3)], ids=["sound", "more"])
+def test_a_sound_connection_is_used_again_and_one_with_more_on_it_is_not(extra, connections):
     transport = made()
-    for answer, connections in [(http(b"[1]"), 1), (http(b"[1]") + http(b'"poison"'), 3)]:
-        with serving(answering(answer)) as served:
-            for _ in range(3):
-                assert transport.exchange(served.url, b"{}", **GIVEN).body == b"[1]"
-            transport.close()
+
+    async def thrice(url: str) -> None:
+        for _ in range(3):
+            assert (await transport.aexchange(url, b"{}", **GIVEN)).body == b"[1]"
+
+    with serving(answering(http(b"[1]") + extra)) as served:
+        for _ in range(3):
+            assert transport.exchange(served.url, b"{}", **GIVEN).body == b"[1]"
+        transport.close()
         assert served.connections == connections
+        asyncio.run(thrice(served.url))
+        assert served.connections == 2 * connections
 
 
 def test_close_cuts_no_request_of_another_thread():
@@ -76,6 +84,21 @@ def test_a_closed_transport_opens_again_and_one_that_nobody_holds_leaves_no_sock
         gc.collect()
         for connection in served.open:  # each is closed on this side, or about to be: the server reads its end
             assert connection.fileno() == -1 or not connection.recv(1)
+
+
+def test_connections_that_were_dropped_are_left_open_for_they_are_the_parents():
+    transport = made()
+    with serving(answering()) as served:
+        transport.exchange(served.url, b"{}", **GIVEN)
+        (parents,) = transport._pools.values()
+        transport.drop_connections()
+        assert transport.exchange(served.url, b"{}", **GIVEN).status == 200
+        transport.close()
+        del transport
+        gc.collect()
+        assert [connection.is_idle() for connection in parents.pool.connections] == [True]
+        parents.close()
+        assert served.connections == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -112,6 +135,17 @@ def test_each_loop_has_connections_of_its_own_which_close_with_it():
             ends.append(served.open[-1].fileno() == -1 or not served.open[-1].recv(1))
         assert served.connections == 3
     assert ends == [True] * 3
+    assert len(transport._by_loop) == 0
+
+
+def test_a_loop_that_was_closed_without_a_farewell_is_forgotten_by_the_next_one():
+    transport = made()
+    with serving(answering()) as served:
+        lost = asyncio.new_event_loop()
+        lost.run_until_complete(transport.aexchange(served.url, b"{}", **GIVEN))
+        served.open[0].shutdown(socket.SHUT_RDWR)
+        lost.close()
+        asyncio.run(transport.aexchange(served.url, b"{}", **GIVEN))
     assert len(transport._by_loop) == 0
 
 

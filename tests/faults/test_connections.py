@@ -12,9 +12,11 @@ import traceback
 import httpx
 import pytest
 
-from openrouter_embeddings import AsyncClient, Client, ConfigurationError, Gateway
+from openrouter_embeddings import AsyncClient, Client, ConfigurationError, ConnectionFailedError, Gateway
 
-from .calls import COLOURS, KEY, TEXTS, assert_right, embed_in_turn
+from ..support.certificates import make_authority
+from ..support.sockets import answering, http_proxy, serving
+from .calls import COLOURS, KEY, TEXTS, assert_ours, assert_right, embed_in_turn
 from .server import Fault, answer_to, http, right_answer
 
 FAR = Gateway(name="far", base_url="http://gateway.invalid/api/v1", allow_plain_http=True)
@@ -110,6 +112,28 @@ def test_a_proxy_that_cannot_be_used_is_named_by_its_variable_alone(server, colo
     assert "HTTP_PROXY" in str(outcome)
     assert "canary" not in "".join(traceback.format_exception(outcome))
     assert not server.requests
+
+
+@both_colours
+def test_wrong_credentials_for_a_proxy_are_tried_once(colour, monkeypatch):
+    """Each try counts towards locking the account."""
+    with serving(http_proxy(0, "407 Authenticate")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:canary@127.0.0.1:{proxy.port}")
+        gateway = Gateway(name="far", base_url="https://gateway.invalid/api/v1")
+        (outcome,) = embed_in_turn(colour, [], gateway=gateway, api_key=KEY, batch_size=1)
+    assert_ours(outcome, ConnectionFailedError)
+    assert f"The proxy refused the credentials (127.0.0.1:{proxy.port}, 407)" in str(outcome)
+    assert proxy.connections == 1
+
+
+@both_colours
+def test_an_unknown_authority_is_met_once(colour, tmp_path):
+    with serving(answering(), tls=make_authority(tmp_path).server) as gateway:
+        url = f"https://localhost:{gateway.port}/api/v1"
+        (outcome,) = embed_in_turn(colour, [], base_url=url, api_key=KEY, batch_size=1)
+    assert_ours(outcome, ConnectionFailedError)
+    assert "The gateway's certificate is not trusted" in str(outcome)
+    assert gateway.connections == 1
 
 
 @both_colours

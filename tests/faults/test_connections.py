@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 import time
 import traceback
@@ -11,10 +12,15 @@ import traceback
 import httpx
 import pytest
 
-from openrouter_embeddings import AsyncClient, Client, ConfigurationError, Gateway
+from openrouter_embeddings import AsyncClient, Client, ConfigurationError, ConnectionFailedError, Gateway
 
-from .calls import COLOURS, KEY, TEXTS, assert_right, embed_in_turn
+from ..support.certificates import make_authority
+from ..support.sockets import answering, http_proxy, serving
+from .calls import COLOURS, KEY, TEXTS, assert_ours, assert_right, embed_in_turn
 from .server import Fault, answer_to, http, right_answer
+
+FAR = Gateway(name="far", base_url="http://gateway.invalid/api/v1", allow_plain_http=True)
+"""Loopback is never asked for through a proxy where NO_PROXY names it."""
 
 both_colours = pytest.mark.parametrize("colour", COLOURS)
 
@@ -91,8 +97,7 @@ def test_a_client_of_the_users_own_is_looked_after_too(server, name):
 @both_colours
 def test_a_proxy_of_the_environment_is_used(server, colour, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", server.url.removesuffix("/api/v1"))
-    gateway = Gateway(name="far", base_url="http://gateway.invalid/api/v1", allow_plain_http=True)
-    (outcome,) = embed_in_turn(colour, [], gateway=gateway, api_key=KEY)
+    (outcome,) = embed_in_turn(colour, [], gateway=FAR, api_key=KEY)
     assert_right(outcome)
     assert server.requests[0].head.startswith(b"POST http://gateway.invalid/api/v1/embeddings HTTP/1.1\r\n")
 
@@ -100,12 +105,35 @@ def test_a_proxy_of_the_environment_is_used(server, colour, monkeypatch):
 @both_colours
 @pytest.mark.parametrize("proxy", ["nonsense://user:canary@host", "socks5://user:canary@host"])
 def test_a_proxy_that_cannot_be_used_is_named_by_its_variable_alone(server, colour, proxy, monkeypatch):
+    monkeypatch.setitem(sys.modules, "socksio", None)  # as if it were not installed
     monkeypatch.setenv("HTTP_PROXY", proxy)
-    (outcome,) = embed_in_turn(colour, [], base_url=server.url, api_key=KEY)
+    (outcome,) = embed_in_turn(colour, [], gateway=FAR, api_key=KEY)
     assert isinstance(outcome, ConfigurationError), repr(outcome)
     assert "HTTP_PROXY" in str(outcome)
     assert "canary" not in "".join(traceback.format_exception(outcome))
     assert not server.requests
+
+
+@both_colours
+def test_wrong_credentials_for_a_proxy_are_tried_once(colour, monkeypatch):
+    """Each try counts towards locking the account."""
+    with serving(http_proxy(0, "407 Authenticate")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:canary@127.0.0.1:{proxy.port}")
+        gateway = Gateway(name="far", base_url="https://gateway.invalid/api/v1")
+        (outcome,) = embed_in_turn(colour, [], gateway=gateway, api_key=KEY, batch_size=1)
+    assert_ours(outcome, ConnectionFailedError)
+    assert f"The proxy refused the credentials (127.0.0.1:{proxy.port}, 407)" in str(outcome)
+    assert proxy.connections == 1
+
+
+@both_colours
+def test_an_unknown_authority_is_met_once(colour, tmp_path):
+    with serving(answering(), tls=make_authority(tmp_path).server) as gateway:
+        url = f"https://localhost:{gateway.port}/api/v1"
+        (outcome,) = embed_in_turn(colour, [], base_url=url, api_key=KEY, batch_size=1)
+    assert_ours(outcome, ConnectionFailedError)
+    assert "The gateway's certificate is not trusted" in str(outcome)
+    assert gateway.connections == 1
 
 
 @both_colours

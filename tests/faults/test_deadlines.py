@@ -40,39 +40,37 @@ def test_what_is_late_ends_in_time(server, fault, colour):
     assert TIMEOUT - 0.05 <= seconds <= TIMEOUT + MARGIN
 
 
-@both_colours
-@pytest.mark.parametrize("wait", [60, 1_000_000_000])
-def test_a_gate_that_stays_closed_for_longer_than_the_patience_is_an_error_at_once(embeddings_gateway, colour, wait):
-    """Neither who closed it nor who comes after waits for what he will not live to see."""
-    embeddings_gateway.trouble("status", status=429, retry_after=wait, times=None)
+def refused(colour, gateway, calls=1, **trouble):
+    """Let the gateway refuse every request; return how calls of little patience end, and after how many seconds."""
+    gateway.trouble("status", status=429, times=None, **trouble)
+    options = {"model": "openai/text-embedding-3-small", "base_url": gateway.base_url, "api_key": KEY}
     started = time.perf_counter()
-    outcomes = embed_in_turn(
-        colour,
-        [lambda: None],
-        model="openai/text-embedding-3-small",
-        base_url=embeddings_gateway.base_url,
-        api_key=KEY,
-        timeout=TIMEOUT,
-        retry_timeout=TIMEOUT,
-    )
-    assert time.perf_counter() - started <= TIMEOUT + MARGIN
+    outcomes = embed_in_turn(colour, [lambda: None] * (calls - 1), **options, timeout=TIMEOUT, retry_timeout=TIMEOUT)
+    return outcomes, time.perf_counter() - started
+
+
+@both_colours
+def test_a_breaker_that_stays_open_for_longer_than_the_patience_is_an_error_at_once(embeddings_gateway, colour):
+    """Neither the call that opened it nor the next one waits for what it will not live to see."""
+    outcomes, seconds = refused(colour, embeddings_gateway, calls=2, retry_after=60)
+    assert seconds <= TIMEOUT + MARGIN
     for outcome in outcomes:
         assert_ours(outcome, RateLimitError)
     assert len(embeddings_gateway.embedding_requests()) == 1
 
 
 @both_colours
+def test_an_absurd_time_is_not_believed_by_the_next_call(embeddings_gateway, colour):
+    """More than a day is a mistake: the client goes on asking."""
+    outcomes, seconds = refused(colour, embeddings_gateway, calls=2, retry_after=1_000_000_000)
+    assert seconds <= 2 * TIMEOUT + MARGIN
+    for outcome in outcomes:
+        assert_ours(outcome, RateLimitError)
+    assert len(embeddings_gateway.embedding_requests()) > 1
+
+
+@both_colours
 def test_retries_never_outlive_the_patience(embeddings_gateway, colour):
-    embeddings_gateway.trouble("status", status=429, times=None)
-    started = time.perf_counter()
-    (outcome,) = embed_in_turn(
-        colour,
-        [],
-        model="openai/text-embedding-3-small",
-        base_url=embeddings_gateway.base_url,
-        api_key=KEY,
-        timeout=TIMEOUT,
-        retry_timeout=TIMEOUT,
-    )
-    assert time.perf_counter() - started <= TIMEOUT + MARGIN
+    (outcome,), seconds = refused(colour, embeddings_gateway)
+    assert seconds <= TIMEOUT + MARGIN
     assert_ours(outcome, RateLimitError)

@@ -124,8 +124,9 @@ def reset_in_body(wire: Wire, request: Request) -> None:
 
 
 CUT = [
-    Fault("closed_at_accept", nothing, ConnectionFailedError, at_accept=True),
-    Fault("reset_at_accept", reset, ConnectionFailedError, at_accept=True),
+    # Where the end comes before the client is done with connecting, the breaker opens.
+    Fault("closed_at_accept", nothing, ConnectionFailedError, at_accept=True, closes_gate=True),
+    Fault("reset_at_accept", reset, ConnectionFailedError, at_accept=True, closes_gate=True),
     Fault("closed_after_request", nothing, ConnectionFailedError),
     Fault("reset_after_request", reset, ConnectionFailedError),
     Fault("reset_in_body", reset_in_body, ConnectionFailedError),

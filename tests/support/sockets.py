@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -84,7 +85,10 @@ def read_request(connection: socket.socket) -> bytes:
     lines = head.lower().split(b"\r\n")
     length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
     while len(body) < length:
-        body += connection.recv(65536)
+        piece = connection.recv(65536)
+        if not piece:
+            return b""
+        body += piece
     return head + b"\r\n\r\n" + body
 
 
@@ -128,6 +132,26 @@ def saying(data: bytes) -> Callable[[socket.socket, Served], None]:
     def act(connection: socket.socket, served: Served) -> None:
         served.requests.append(connection.recv(65536))
         connection.sendall(data)
+
+    return act
+
+
+def hang(connection: socket.socket, served: Served) -> None:
+    """Read, and never say anything; it ends when the client leaves."""
+    while connection.recv(65536):
+        pass
+
+
+def dripping(start: bytes, piece: bytes = b" ") -> Callable[[socket.socket, Served], None]:
+    """Return what begins to answer, and then sends a piece at a time until the client leaves."""
+
+    def act(connection: socket.socket, served: Served) -> None:
+        read_request(connection)
+        connection.sendall(start)
+        with contextlib.suppress(OSError):
+            while True:
+                time.sleep(0.02)
+                connection.sendall(piece)
 
     return act
 

@@ -16,7 +16,7 @@ HEADERS = [(b"authorization", b"Bearer sk-canary"), (b"content-type", b"applicat
 @pytest.fixture(autouse=True)
 def nothing_of_this_machine(monkeypatch):
     """Let no proxy and no certificates of the machine take part."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):

@@ -43,7 +43,7 @@ def words_of(failure: TransportFailure) -> str:
 # ---------------------------------------------------------------------------------------------------- no connection, no TLS
 
 
-def test_a_name_that_does_not_resolve(exchange, monkeypatch):
+def test_a_name_that_does_not_resolve_is_a_fault_of_dns(exchange, monkeypatch):
     def fail(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -54,7 +54,7 @@ def test_a_name_that_does_not_resolve(exchange, monkeypatch):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_port_at_which_nobody_listens(exchange, host):
+def test_a_port_at_which_nobody_listens_refuses_the_connection(exchange, host):
     failure = exchange(f"http://{host}:{closed_port()}/v1")
     assert failure == TransportFailure(Fault.REFUSED)
     assert words_of(failure).startswith("The connection was refused. Check that the gateway runs at this address")
@@ -64,11 +64,11 @@ def test_a_port_at_which_nobody_listens(exchange, host):
 def test_a_handshake_that_is_cut_may_be_tried_again(exchange, act):
     with serving(act) as served:
         failure = exchange(served.url.replace("http:", "https:"))
-    assert failure == TransportFailure(Fault.UNREACHABLE, "TLS handshake cut")
-    assert words_of(failure).startswith("Could not connect (TLS handshake cut). ")
+    assert failure == TransportFailure(Fault.UNREACHABLE, "connection cut")
+    assert words_of(failure).startswith("Could not connect (connection cut). ")
 
 
-def test_a_server_without_tls(exchange):
+def test_a_server_that_speaks_plain_http_where_tls_was_expected_is_told_apart(exchange):
     with serving(saying(http(status="400 Bad Request"))) as served:
         failure = exchange(served.url.replace("http:", "https:"))
     assert failure.fault is Fault.NOT_TLS
@@ -77,14 +77,14 @@ def test_a_server_without_tls(exchange):
     )
 
 
-def test_a_handshake_that_the_server_refuses(exchange):
+def test_a_handshake_that_the_server_refuses_is_a_fault_of_tls(exchange):
     with serving(saying(ALERT)) as served:
         failure = exchange(served.url.replace("http:", "https:"))
     assert failure.fault is Fault.TLS
     assert "HANDSHAKE_FAILURE" in failure.detail
 
 
-def test_a_certificate_of_an_authority_that_is_not_trusted(exchange, authority):
+def test_a_certificate_of_an_unknown_authority_is_said_to_be_untrusted_with_the_cure(exchange, authority):
     with serving(answering(), tls=authority.server) as served:
         failure = exchange(f"https://localhost:{served.port}/v1")
     assert failure.fault is Fault.CERTIFICATE
@@ -93,7 +93,7 @@ def test_a_certificate_of_an_authority_that_is_not_trusted(exchange, authority):
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_a_certificate_for_another_name(exchange, authority, monkeypatch, host):
+def test_a_certificate_for_another_name_is_not_called_untrusted(exchange, authority, monkeypatch, host):
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     with serving(answering(), tls=authority.other) as served:
         failure = exchange(f"https://{host}:{served.port}/v1")
@@ -159,7 +159,7 @@ def test_a_proxy_may_speak_tls_itself(exchange, authority, monkeypatch, through)
         ("502 Bad Gateway", Fault.PROXY_FAILED, "The proxy could not connect to the gateway ({}, 502). "),
     ],
 )
-def test_an_http_proxy_that_does_not_let_through(exchange, through, status, fault, words):
+def test_an_http_proxy_that_does_not_let_through_is_named_with_its_status(exchange, through, status, fault, words):
     with serving(http_proxy(0, status)) as served:
         through(f"http://user:canary@127.0.0.1:{served.port}")
         failure = exchange(FAR)
@@ -179,7 +179,7 @@ def test_an_http_proxy_that_does_not_let_through(exchange, through, status, faul
     ],
     ids=["wrong password", "no password", "no method", "not allowed", "refused"],
 )
-def test_a_socks_proxy_that_does_not_let_through(exchange, through, proxy, user, fault):
+def test_a_socks_proxy_that_does_not_let_through_is_named(exchange, through, proxy, user, fault):
     pytest.importorskip("socksio")
     with serving(socks_proxy(0, **proxy)) as served:
         through(f"socks5://{user}127.0.0.1:{served.port}")
@@ -188,7 +188,7 @@ def test_a_socks_proxy_that_does_not_let_through(exchange, through, proxy, user,
     assert "canary" not in words_of(failure)
 
 
-def test_a_socks_proxy_that_speaks_another_protocol(exchange, through):
+def test_a_socks_proxy_that_speaks_another_protocol_is_said_to_have_failed(exchange, through):
     pytest.importorskip("socksio")
     with serving(saying(http(status="400 Bad Request"))) as served:
         through(f"socks5://127.0.0.1:{served.port}")
@@ -196,7 +196,7 @@ def test_a_socks_proxy_that_speaks_another_protocol(exchange, through):
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
-def test_a_proxy_that_is_not_there(exchange, through, scheme):
+def test_a_proxy_that_is_not_there_is_said_to_be_unreachable(exchange, through, scheme):
     if scheme != "http":
         pytest.importorskip("socksio")
     port = closed_port()
@@ -215,6 +215,7 @@ def test_a_certificate_behind_a_proxy_is_the_gateways(exchange, authority, throu
 # ------------------------------------------------------------------------------------------------ exceptions, one by one
 
 OURS, PROXIED = Route(), Route("http://p:1", (b"u", b"canary"))
+CUT = TransportFailure(Fault.UNREACHABLE, "connection cut")
 
 
 def caused(error: Exception, *causes: BaseException) -> Exception:
@@ -256,10 +257,12 @@ def caused(error: Exception, *causes: BaseException) -> Exception:
             OURS,
             TransportFailure(Fault.REFUSED),
         ),
+        (caused(httpcore.ConnectError(), ConnectionResetError()), OURS, CUT),
+        (caused(httpcore.ConnectError(), ssl.SSLEOFError()), OURS, CUT),
         (
             caused(httpcore.ConnectError(), ssl.SSLWantReadError(), ConnectionResetError()),
             OURS,
-            TransportFailure(Fault.UNREACHABLE, "TLS handshake cut"),
+            CUT,
         ),
         (caused(httpcore.ConnectError(), ssl.SSLError()), OURS, TransportFailure(Fault.TLS, "SSLError")),
         (caused(httpcore.ConnectError(), OSError()), PROXIED, TransportFailure(Fault.PROXY_UNREACHABLE, "p:1")),

@@ -2,231 +2,247 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import contextlib
 import gzip
-import json
-import socket
-import struct
+import logging
 import threading
-import time
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
 
-from openrouter_embeddings import Client, ConnectionFailedError, EmbeddingError, ResponseError, TimedOutError
-from openrouter_embeddings._transport.deadline import end_waits_with_the_exchange
+from openrouter_embeddings._protocol import Remedy, TransportFailure, TransportFault, diagnose_failure
+from openrouter_embeddings._transport import HttpTransport
+from openrouter_embeddings.errors import ConfigurationError
 
-MODEL = "openai/text-embedding-3-small"
-GOOD = json.dumps(
-    {"data": [{"index": 0, "embedding": base64.b64encode(struct.pack("<3f", 1.0, 2.0, 3.0)).decode()}]}
-).encode()
-Answer = Callable[[socket.socket], None]
-
-
-@contextlib.contextmanager
-def raw_server(answer: Answer) -> Iterator[tuple[str, list[bytes]]]:
-    """Serve one request per connection with whatever bytes `answer` writes."""
-    seen: list[bytes] = []
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def read_request(connection: socket.socket) -> bytes:
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += connection.recv(65536)
-        head, _, body = data.partition(b"\r\n\r\n")
-        length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        while len(body) < length:
-            body += connection.recv(65536)
-        return head + b"\r\n\r\n" + body
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection, contextlib.suppress(OSError):
-                seen.append(read_request(connection))
-                answer(connection)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1", seen
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(5)
-
-
-def head(status: int = 200, **headers: object) -> bytes:
-    lines = [f"HTTP/1.1 {status} X", "content-type: application/json", "connection: close"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n"
-
-
-def whole(body: bytes, **headers: object) -> Answer:
-    return lambda connection: connection.sendall(head(content_length=len(body), **headers) + body)
-
-
-def ask(url: str, colour: str, **options: object):
-    client = Client(MODEL, api_key="sk-test-key", base_url=url, **{"timeout": 2.0, "max_retries": 0} | options)
-    if colour == "sync":
-        with client:
-            return client.embed_documents(["x"])
-    return asyncio.run(client.as_async().embed_documents(["x"]))
-
-
-both = pytest.mark.parametrize("colour", ["sync", "async"])
-
-
-@both
-@pytest.mark.parametrize(
-    ("pack", "encoding"),
-    [(gzip.compress, "gzip"), (zlib.compress, "deflate"), (lambda body: body, "identity")],
-    ids=["gzip", "deflate", "identity"],
+from ...support.sockets import (
+    answering,
+    cut,
+    dripping,
+    hang,
+    http,
+    leave,
+    read_request,
+    reset,
+    saying,
+    serving,
 )
-def test_compressed_answers_are_read(colour, pack, encoding):
-    with raw_server(whole(pack(GOOD), content_encoding=encoding)) as (url, _):
-        assert ask(url, colour).tolist() == [[1.0, 2.0, 3.0]]
+from .conftest import HEADERS
+
+Fault = TransportFault
+GIVEN: dict[str, Any] = {"max_bytes": 100_000, "seconds": 10.0, "keyed": True}
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+FAR = 600.0
 
 
-@both
+# ------------------------------------------------------------------------------------------------------- what is sent
+
+
+def test_a_body_is_posted_and_its_answer_read(exchange):
+    with serving(answering(http(b"[1]", "X-Name: a", "X-Latin: caf\xe9"))) as served:
+        answer = exchange(served.url, b'{"input": []}')
+    assert (answer.status, answer.body, answer.headers["x-name"]) == (200, b"[1]", "a")
+    assert answer.headers["x-latin"] == "caf\xe9"
+    assert answer.at > 0.0
+    (request,) = served.requests
+    assert request.startswith(b"POST /v1/embeddings HTTP/1.1\r\n")
+    assert b"\r\nhost: 127.0.0.1:%d\r\n" % served.port in request.lower()
+    assert request.endswith(b'\r\n\r\n{"input": []}')
+
+
+def test_a_page_is_got_where_there_is_no_body(exchange):
+    with serving(answering()) as served:
+        assert exchange(served.url, None).status == 200
+    assert served.requests[0].startswith(b"GET /v1/embeddings HTTP/1.1\r\n")
+
+
+def test_headers_are_asked_for_each_time_with_the_key_or_without():
+    asked: list[bool] = []
+
+    def headers(keyed: bool) -> Any:
+        asked.append(keyed)
+        return HEADERS[not keyed :]
+
+    transport = HttpTransport(headers=headers, connections=4)
+    with serving(answering()) as served:
+        for keyed in (True, False, True):
+            transport.exchange(served.url, b"{}", **GIVEN | {"keyed": keyed})
+        transport.close()
+    assert asked == [True, False, True]
+    assert [b"sk-canary" in request for request in served.requests] == asked
+
+
+def test_what_a_key_function_of_the_users_raises_is_theirs_and_nothing_leaves(exchange):
+    def headers() -> Any:
+        raise OSError("the user's own")
+
+    with serving(answering()) as served, pytest.raises(OSError, match="the user's own"):
+        exchange(served.url, headers=headers)
+    assert served.connections == 0
+
+
+@pytest.mark.parametrize("name", [b"x header", b"", b"x\nheader"])
+def test_a_header_that_http_cannot_carry_is_a_mistake_and_no_fault_of_the_network(exchange, name):
+    with serving(answering()) as served, pytest.raises(ConfigurationError, match="cannot be sent") as caught:
+        exchange(served.url, headers=[(name, b"canary")])
+    assert "canary" not in str(caught.value)
+    assert served.requests == []
+
+
+def test_certificates_that_do_not_exist_are_a_mistake_before_anything_leaves(exchange, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with serving(answering()) as served, pytest.raises(ConfigurationError, match="SSL_CERT_FILE"):
+        exchange(served.url.replace("http:", "https:"))
+    assert served.connections == 0
+
+
+# ------------------------------------------------------------------------------------------------------ what is read
+
+
 @pytest.mark.parametrize(
-    ("body", "encoding"),
-    [(b"not gzip", "gzip"), (gzip.compress(GOOD)[:-12], "gzip"), (GOOD, "br")],
-    ids=["foreign", "cut", "unknown"],
+    ("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate"), (bytes, "identity")]
 )
-def test_an_answer_that_cannot_be_decompressed_is_broken(colour, body, encoding):
-    with (
-        raw_server(whole(body, content_encoding=encoding)) as (url, _),
-        pytest.raises(ResponseError, match="The answer could not be decompressed"),
-    ):
-        ask(url, colour)
+def test_packed_answers_are_read(exchange, pack, encoding):
+    with serving(answering(http(pack(b"[1]"), f"Content-Encoding: {encoding}"))) as served:
+        assert exchange(served.url).body == b"[1]"
 
 
-@both
-def test_a_gzip_bomb_is_not_unpacked(colour):
-    packer = zlib.compressobj(wbits=31)
-    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(256)) + packer.flush()
-    with raw_server(whole(bomb, content_encoding="gzip")) as (url, seen):
+@pytest.mark.parametrize(
+    ("body", "encodings"),
+    [
+        (b"not gzip", ["gzip"]),
+        (gzip.compress(b"[1]" * 100)[:-12], ["gzip"]),
+        (b"[1]", ["br"]),
+        (gzip.compress(b"[1]"), ["gzip", "gzip"]),
+    ],
+    ids=["foreign", "cut", "unknown", "twice"],
+)
+def test_an_answer_that_cannot_be_unpacked_is_broken(exchange, body, encodings):
+    headers = [f"Content-Encoding: {encoding}" for encoding in encodings]
+    with serving(answering(http(body, *headers))) as served:
+        failure = exchange(served.url)
+    assert failure == TransportFailure(Fault.BAD_ENCODING)
+    assert diagnose_failure(failure, seconds=1.0).summary == "The answer could not be decompressed"
+
+
+def test_a_bomb_is_not_unpacked_and_not_asked_for_again(exchange):
+    bomb = http(gzip.compress(bytes(64 << 20)), "Content-Encoding: gzip")
+    with serving(answering(bomb)) as served:
         tracemalloc.start()
-        with pytest.raises(ResponseError, match="The answer was larger than any right answer"):
-            ask(url, colour, dimensions=3)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    assert peak < 160 * 2**20
-    assert len(seen) == 1, "what was too large once is not asked for again"
+        try:
+            failure = exchange(served.url, max_bytes=1 << 20)
+            assert tracemalloc.get_traced_memory()[1] < 16 << 20
+        finally:
+            tracemalloc.stop()
+    assert failure == TransportFailure(Fault.TOO_LARGE)
+    diagnosis = diagnose_failure(failure, seconds=1.0)
+    assert diagnosis.remedy is Remedy.NONE
+    assert diagnosis.summary == "The answer was larger than any right answer"
 
 
-@both
-def test_a_body_without_end_is_left(colour):
-    def endless(connection: socket.socket) -> None:
-        connection.sendall(head())
-        for _ in range(400):
-            connection.sendall(bytes(1 << 20))
+def test_a_body_without_end_is_left(exchange):
+    def endless(connection, served):
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(bytes(1 << 16))
 
-    with raw_server(endless) as (url, _), pytest.raises(ResponseError, match="larger than any right answer"):
-        ask(url, colour, timeout=20.0)
+    with serving(endless) as served:
+        assert exchange(served.url) == TransportFailure(Fault.TOO_LARGE)
 
 
-@both
 @pytest.mark.parametrize(
-    "cut", [b"", head(content_length=500) + GOOD[:20], b"HTTP/1.1 2"], ids=["at once", "in the body", "in the head"]
+    "act",
+    [leave, reset, cut, saying(HEAD + b"[1"), saying(b"HTTP/1.1 2"), saying(HEAD), saying(b"220 mail ready\r\n")],
+    ids=["left", "reset", "cut", "in the body", "in the head", "after the head", "no HTTP"],
 )
-def test_a_cut_answer_is_a_broken_connection(colour, cut):
-    with (
-        raw_server(lambda connection: connection.sendall(cut)) as (url, _),
-        pytest.raises(ConnectionFailedError) as caught,
-    ):
-        ask(url, colour)
-    assert "The connection broke before the answer was complete" in str(caught.value)
+def test_a_cut_answer_is_a_broken_connection_that_may_have_been_billed(exchange, act):
+    with serving(act) as served:
+        failure = exchange(served.url)
+    assert failure.fault is Fault.CONNECTION_LOST
+    assert diagnose_failure(failure, seconds=1.0).remedy is Remedy.REPLAY
 
 
-@both
-def test_a_slow_drip_ends_with_the_timeout(colour):
-    def drip(connection: socket.socket) -> None:
-        connection.sendall(head(content_length=1000))
-        for _ in range(100):
-            connection.sendall(b" ")
-            time.sleep(0.05)
-
-    with raw_server(drip) as (url, _):
-        began = time.monotonic()
-        with pytest.raises(TimedOutError, match=r"No complete answer within 0\.5 s"):
-            ask(url, colour, timeout=0.5)
-        assert time.monotonic() - began < 3.0
-
-
-@both
-@pytest.mark.parametrize("where", ["headers", "body"])
-def test_no_drip_holds_a_call_beyond_its_timeout(colour, where):
-    """Each byte comes in time, and the last one is never followed by another."""
-    start = b"HTTP/1.1 200 OK\r\nX-Slow: " if where == "headers" else head(content_length=1000)
-
-    def drip_then_hang(connection: socket.socket) -> None:
-        connection.sendall(start)
-        for _ in range(4):
-            time.sleep(0.2)
-            connection.sendall(b"x")
-        time.sleep(2.0)
-
-    with raw_server(drip_then_hang) as (url, _):
-        began = time.monotonic()
-        with pytest.raises(TimedOutError):
-            ask(url, colour, timeout=1.0)
-        assert time.monotonic() - began < 1.5
-
-
-def test_httpx_still_has_the_place_where_waits_are_bounded():
-    client = end_waits_with_the_exchange(httpx.Client())
-    assert type(client._transport._pool._network_backend).__module__ == "openrouter_embeddings._drive_deadline"
-    client.close()
-
-
-@both
-def test_a_server_that_says_nothing_times_out(colour):
-    with raw_server(lambda connection: time.sleep(1.0)) as (url, _), pytest.raises(TimedOutError):
-        ask(url, colour, timeout=0.3)
-
-
-@both
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_redirect_is_followed(colour, status):
-    with raw_server(whole(GOOD)) as (other, reached):
-        answer = head(status, location=other, content_length=0)
-        with (
-            raw_server(lambda connection: connection.sendall(answer)) as (url, _),
-            pytest.raises(ResponseError, match="A redirect came, and redirects are not followed"),
-        ):
-            ask(url, colour)
-        assert reached == []
+def test_no_redirect_is_followed(exchange, status):
+    with serving(answering()) as other:
+        redirect = http(b"", f"Location: {other.url}", status=f"{status} Elsewhere")
+        with serving(answering(redirect)) as served:
+            assert exchange(served.url).status == status
+    assert other.connections == 0
 
 
-@both
-def test_a_closed_port_is_no_connection(colour):
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    with pytest.raises(ConnectionFailedError, match="Could not connect"):
-        ask(f"http://127.0.0.1:{port}/v1", colour)
+# ------------------------------------------------------------------------------------------------------- how long
 
 
-@both
-@pytest.mark.parametrize("place", ["body", "200"])
-def test_a_key_that_the_gateway_repeats_is_not_shown(colour, place):
-    body = json.dumps({"error": {"code": 401, "message": "bad token sk-test-key given"}}).encode()
-    answer = head(200 if place == "200" else 401, content_length=len(body)) + body
-    with raw_server(lambda connection: connection.sendall(answer)) as (url, _), pytest.raises(EmbeddingError) as caught:
-        ask(url, colour)
-    assert "sk-test-key" not in str(caught.value) + repr(vars(caught.value))
-    assert "bad token [key] given" in str(caught.value)
+@pytest.mark.parametrize(
+    "act",
+    [hang, dripping(HEAD), dripping(b"HTTP/1.1 200 OK\r\nX-Slow: "), dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n")],
+    ids=["nothing", "body", "headers", "promises"],
+)
+def test_no_server_holds_an_exchange_beyond_its_time(exchange, act):
+    """Each byte comes in time, and there is always another one: the server ends only when the client has left."""
+    with serving(act) as served:
+        assert exchange(served.url, seconds=0.3) == TransportFailure(Fault.TIMED_OUT)
 
 
-def test_https_to_a_server_that_speaks_http_is_no_connection():
-    with raw_server(whole(GOOD)) as (url, _), pytest.raises(ConnectionFailedError, match="Could not connect"):
-        ask(url.replace("http://", "https://"), "sync")
+def test_a_server_that_does_not_read_holds_no_exchange_either(exchange):
+    release = threading.Event()
+    with serving(lambda connection, served: release.wait(FAR)) as served:
+        assert exchange(served.url, bytes(64 << 20), seconds=0.3) == TransportFailure(Fault.TIMED_OUT)
+        release.set()
+
+
+# ------------------------------------------------------------------------------------------------------- secrets
+
+
+@pytest.mark.parametrize("status", ["401 No", "200 OK", "500 No"])
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        (b"authorization", b"Bearer sk-canary-1", b"sk-canary-1"),
+        (b"x-api-key", b"canary-of-a-key", b"canary-of-a-key"),
+        (b"cf-access-token", b"canary-of-a-token", b"canary-of-a-token"),
+    ],
+)
+def test_a_secret_that_the_gateway_repeats_is_not_shown(exchange, status, name, value, secret):
+    body = b'{"error": {"message": "bad %s given"}}' % secret
+    with serving(answering(http(body, status=status))) as served:
+        answer = exchange(served.url, headers=[(name, value)])
+    assert answer.body == b'{"error": {"message": "bad [key] given"}}'
+
+
+def test_a_client_of_the_users_own_is_asked_instead_and_its_answers_lose_the_key_too():
+    answer = http(b'{"error": "bad sk-canary"}')
+    with serving(answering(answer)) as served, httpx.Client(trust_env=False) as own:
+        transport = HttpTransport(headers=lambda keyed: HEADERS, connections=4, http_client=own)
+        assert transport.exchange(served.url, b"{}", **GIVEN).body == b'{"error": "bad [key]"}'
+        transport.close()
+        assert not own.is_closed
+
+
+async def test_an_async_client_of_the_users_own_is_asked_instead_and_stays_open():
+    answer = http(b'{"error": "bad sk-canary"}')
+    with serving(answering(answer)) as served:
+        async with httpx.AsyncClient(trust_env=False) as own:
+            transport = HttpTransport(headers=lambda keyed: HEADERS, connections=4, async_http_client=own)
+            assert (await transport.aexchange(served.url, b"{}", **GIVEN)).body == b'{"error": "bad [key]"}'
+            await transport.aclose()
+            assert not own.is_closed
+
+
+def test_what_is_no_secret_or_no_error_is_left_as_it_came(exchange):
+    headers = [(b"x-title", b"canary-of-a-title"), (b"x-key", b"short"), (b"authorization", b"Bearer in-a-vector")]
+    for body, status in [(b"canary-of-a-title, short", "400 No"), (b"in-a-vector", "200 OK")]:
+        with serving(answering(http(body, status=status))) as served:
+            assert exchange(served.url, headers=headers).body == body
+
+
+def test_the_log_says_status_size_and_the_gateways_id_and_nothing_of_ours(exchange, caplog):
+    caplog.set_level(logging.DEBUG, "openrouter_embeddings")
+    with serving(answering(http(b"[canary]", "X-Generation-Id: gen-7"))) as served:
+        exchange(served.url, b"a canary of a text")
+    ours = [record.getMessage() for record in caplog.records if record.name == "openrouter_embeddings"]
+    assert ours == ["answered 200: 8 bytes, generation gen-7"]
+    assert "canary" not in caplog.text

@@ -83,7 +83,7 @@ def _not_connected(error: Exception, route: Route | None) -> TransportFailure:
                 return TransportFailure(TransportFault.HOST_NAME)
             return TransportFailure(TransportFault.CERTIFICATE, cause.verify_message)
         if isinstance(cause, _CUT) or type(cause).__name__ == "EndOfStream":  # anyio's
-            return TransportFailure(TransportFault.UNREACHABLE, "TLS handshake cut")
+            return TransportFailure(TransportFault.UNREACHABLE, "connection cut")  # at once, or in the TLS handshake
         if isinstance(cause, ssl.SSLError):
             reason = getattr(cause, "reason", None) or type(cause).__name__
             return TransportFailure(TransportFault.NOT_TLS if reason in _NOT_TLS else TransportFault.TLS, reason)

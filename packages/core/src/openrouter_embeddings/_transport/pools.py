@@ -18,7 +18,7 @@ from openrouter_embeddings._fork import Lock
 from openrouter_embeddings.errors import ConfigurationError
 
 from .deadline import DeadlineBackend
-from .proxies import Route
+from .proxies import Route, unusable
 
 _IDLE_SECONDS = 30.0
 _CA_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -56,7 +56,7 @@ def _pool(colour: str, route: Route, tls: bool, connections: int, **settings: An
     try:
         import socksio  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
     except ImportError:
-        raise ConfigurationError("A SOCKS proxy needs the package socksio. Install httpx[socks].") from None
+        raise unusable("SOCKS needs the package socksio, which httpx[socks] installs") from None
     return getattr(httpcore, f"{colour}SOCKSProxy")(**settings)
 
 

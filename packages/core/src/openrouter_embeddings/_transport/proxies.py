@@ -53,16 +53,17 @@ def _route_through(proxy: str) -> Route:
         parts = urlsplit(proxy)
         port = parts.port
     except ValueError:
-        raise _unusable("its address cannot be read") from None
+        raise unusable("its address cannot be read") from None
     if parts.scheme not in _SCHEMES or not parts.hostname or not parts.hostname.isascii():
-        raise _unusable("its address does not begin with http://, https:// or socks5://")
+        raise unusable("its address does not begin with http://, https:// or socks5://")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     words = (parts.username or "", parts.password or "")
     credentials = (unquote_to_bytes(words[0]), unquote_to_bytes(words[1])) if parts.username else None
     return Route(f"{parts.scheme}://{host}:{port or _SCHEMES[parts.scheme]}", credentials)
 
 
-def _unusable(why: str) -> ConfigurationError:
+def unusable(why: str) -> ConfigurationError:
+    """Return the error for a proxy of the environment that cannot be used."""
     return ConfigurationError(
         f"A proxy that the environment names cannot be used: {why}. Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or"
         " name the gateway in NO_PROXY."

@@ -81,6 +81,7 @@ class CallShare:
         self._publications_seen = registry.publications
         self._waker: Waker | None = None
         self._moves_until = math.inf
+        self._within: CallShare | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -96,6 +97,12 @@ class CallShare:
         """Promise a sign of life. Where none is given in time, other calls take the inputs over."""
         until = self._registry.clock() + seconds
         self._moves_until = until if self._moves_until == math.inf else max(self._moves_until, until)
+        if self._within is not None:
+            self._within.will_move_within(seconds)
+
+    def promise_for(self, within: CallShare | None) -> None:
+        """Pass each promise on to a call that is made within this one: its driver knows this one only."""
+        self._within = within
 
     def claim(self, members: Sequence[int]) -> list[int]:
         """Return which of these inputs are ours to send; the others are waited for."""

@@ -109,7 +109,7 @@ def _believe_any_time(original: Any) -> Any:
 
 def _late_by_a_batch(original: Any) -> Any:
     """Hand what landed to the calls that wait for it with the rows in the wrong order."""
-    return lambda self, members, rows: original(self, members, rows[::-1])
+    return lambda self, members, rows, **how: original(self, members, rows[::-1], **how)
 
 
 def _double_publish(original: Any) -> Any:

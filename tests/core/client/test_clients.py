@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import copy
-import os
 import pickle
-import signal
-import subprocess
-import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -27,27 +21,11 @@ from openrouter_embeddings import (
     ImagePart,
     InputError,
     InputTooLongError,
-    InvalidRequestError,
-    Usage,
 )
 
-MODEL = "openai/text-embedding-3-small"
-MARKED = "voyageai/voyage-4"
+from .conftest import MARKED, MODEL, texts
+
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-
-
-@pytest.fixture
-def make(embeddings_gateway):
-    """Make clients of the local gateway."""
-
-    def build(model: str = MODEL, **options) -> Client:
-        return Client(model, **{"api_key": "sk-test-key", "base_url": embeddings_gateway.base_url} | options)
-
-    return build
-
-
-def texts(count: int) -> list[str]:
-    return [f"sentence number {one}" for one in range(count)]
 
 
 def test_embeddings_are_float32_rows_in_input_order(make, embeddings_gateway):
@@ -57,21 +35,12 @@ def test_embeddings_are_float32_rows_in_input_order(make, embeddings_gateway):
     assert result.embeddings.dtype == np.float32
     assert len(result) == 50
     assert result.dimensions == client.dimensions == 1536
-    one_by_one = [make().embed_documents([text]).tolist()[0] for text in texts(3)]
-    assert result.tolist()[:3] == one_by_one
+    each_alone = [make().embed_documents([text]).tolist()[0] for text in texts(3)]
+    assert result.tolist()[:3] == each_alone
     assert result.usage.requests == 8
     assert result.providers
     assert len(result.generation_ids) == 8
     assert client.usage == result.usage
-
-
-def test_sync_and_async_agree_bit_for_bit_and_share_totals(make):
-    client = make()
-    other = client.as_async()
-    a, b = client.embed_documents(texts(9)), asyncio.run(other.embed_documents(texts(9)))
-    assert (a.embeddings == b.embeddings).all()
-    assert other.usage == client.usage == a.usage + b.usage
-    assert other.as_sync().usage == client.usage
 
 
 def test_queries_and_documents_differ_where_the_model_marks_them(make):
@@ -124,10 +93,10 @@ def test_normalize_scales_to_unit_length(make):
     assert np.linalg.norm(rows, axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_progress_is_told_in_inputs(make):
-    told: list[tuple[int, int]] = []
-    make(batch_size=2).embed_documents(["a", "b", "a", "c"], on_progress=lambda done, of: told.append((done, of)))
-    assert told == [(3, 4), (4, 4)]
+def test_progress_is_reported_in_inputs(make):
+    reported: list[tuple[int, int]] = []
+    make(batch_size=2).embed_documents(["a", "b", "a", "c"], on_progress=lambda done, of: reported.append((done, of)))
+    assert reported == [(3, 4), (4, 4)]
 
 
 def test_every_option_arrives(make, embeddings_gateway):
@@ -143,28 +112,28 @@ def test_every_option_arrives(make, embeddings_gateway):
         server_cache=600,
         extra_body={"provider": {"zdr": True}},
     ).embed_query("x")
-    got = embeddings_gateway.embedding_requests()[-1]
-    assert got.body["provider"] == {
+    received = embeddings_gateway.embedding_requests()[-1]
+    assert received.body["provider"] == {
         "order": ["deepinfra"],
         "data_collection": "deny",
         "max_price": {"prompt": "1"},
         "zdr": True,
     }
-    assert (got.body["user"], got.body["trace"]) == ("u-1", {"trace_id": "t-1"})
-    assert got.headers["x-session-id"] == "s-1"
-    assert (got.headers["x-openrouter-cache"], got.headers["x-openrouter-cache-ttl"]) == ("true", "600")
-    assert got.headers["http-referer"] == "https://example.com"
-    assert got.headers["x-openrouter-categories"] == "a,b"
-    assert got.headers["x-mine"] == "1"
-    assert got.headers["user-agent"].startswith("openrouter-embeddings/")
+    assert (received.body["user"], received.body["trace"]) == ("u-1", {"trace_id": "t-1"})
+    assert received.headers["x-session-id"] == "s-1"
+    assert (received.headers["x-openrouter-cache"], received.headers["x-openrouter-cache-ttl"]) == ("true", "600")
+    assert received.headers["http-referer"] == "https://example.com"
+    assert received.headers["x-openrouter-categories"] == "a,b"
+    assert received.headers["x-mine"] == "1"
+    assert received.headers["user-agent"].startswith("openrouter-embeddings/")
 
 
 def test_models_are_listed(make):
     models = make().list_models()
-    small = next(one for one in models if one.id == MODEL)
+    small = next(model for model in models if model.id == MODEL)
     assert (small.dimensions, small.prompt_price) == (1536, 0.02)
     listed = asyncio.run(make().as_async().list_models())
-    assert [one.id for one in listed] == [one.id for one in models]
+    assert [model.id for model in listed] == [model.id for model in models]
 
 
 def test_a_listing_that_cannot_be_had_is_an_error_of_ours(embeddings_gateway):
@@ -184,7 +153,7 @@ def test_content_of_several_kinds_gives_one_embedding_each(make, embeddings_gate
     assert (result.embeddings[1] == result.embeddings[2]).all()
     body = embeddings_gateway.embedding_requests()[-1].body
     assert body["encoding_format"] == "float"
-    assert [list(one) for one in body["input"]] == [["content"], ["content"]]
+    assert [list(item) for item in body["input"]] == [["content"], ["content"]]
     with pytest.raises(InputError, match="takes no image") as caught:
         make().embed(["a", content], input_type="document")
     assert caught.value.positions == (1,)
@@ -206,27 +175,13 @@ def test_a_text_too_long_for_the_model_is_named_and_the_others_are_kept(make):
     assert caught.value.partial.positions_done == (0, 2)
 
 
-def test_an_unknown_side_is_refused(make):
+def test_an_unknown_input_type_is_refused(make):
     with pytest.raises(ConfigurationError) as caught:
         make().embed(["a"], input_type="passage")
     assert str(caught.value) == (
         "Unknown input_type 'passage'. Use 'query' or 'document'; to change what goes over the wire set"
         " document_input_type='passage'."
     )
-
-
-def test_resume_must_be_of_the_same_call(make, embeddings_gateway):
-    embeddings_gateway.trouble("refuse_text", contains="number 3", times=None)
-    with pytest.raises(InvalidRequestError) as caught:
-        make().embed_documents(texts(5))
-    partial = caught.value.partial
-    embeddings_gateway.reset()
-    assert make().embed(texts(5), input_type="document", resume=partial).embeddings.shape == (5, 1536)
-    assert embeddings_gateway.paid_inputs() == 1
-    with pytest.raises(ConfigurationError, match="resume is of a call with 5 inputs; this one has 4"):
-        make().embed(texts(4), input_type="document", resume=partial)
-    with pytest.raises(ConfigurationError, match=r"resume takes error\.partial, not dict"):
-        make().embed(texts(4), input_type="document", resume={})
 
 
 def test_max_cost_stops_before_it_is_passed(make, embeddings_gateway):
@@ -237,25 +192,11 @@ def test_max_cost_stops_before_it_is_passed(make, embeddings_gateway):
     assert client.usage.cost <= 1e-6
 
 
-def test_copies_and_pickles_carry_configuration_and_nothing_else(make):
-    client = make(dimensions=256)
-    client.embed_query("x")
-    for other in (pickle.loads(pickle.dumps(client)), copy.deepcopy(client)):
-        assert other.usage == Usage()
-        assert (other.embed_query("x").embeddings == client.embed_query("x").embeddings).all()
-    assert copy.copy(client).usage == client.usage
-    assert len(pickle.dumps(client)) < 4096
-    assert b"sk-" not in pickle.dumps(Client(MODEL))
-    assert repr(client) == f"Client(model={MODEL!r}, gateway='openrouter')"
-    with pytest.raises(ConfigurationError, match="cannot be pickled"), httpx.Client() as mine:
-        pickle.dumps(make(http_client=mine))
-
-
-def test_clients_of_ones_own_are_used_and_left_open(make, embeddings_gateway):
-    with httpx.Client(headers={"x-own": "sync"}) as mine:
-        with make(http_client=mine) as client:
+def test_clients_of_the_users_own_are_used_and_left_open(make, embeddings_gateway):
+    with httpx.Client(headers={"x-own": "sync"}) as own:
+        with make(http_client=own) as client:
             client.embed_query("x")
-        assert not mine.is_closed
+        assert not own.is_closed
 
     async def run() -> None:
         async with httpx.AsyncClient(headers={"x-own": "async"}) as own:
@@ -264,7 +205,7 @@ def test_clients_of_ones_own_are_used_and_left_open(make, embeddings_gateway):
             assert not own.is_closed
 
     asyncio.run(run())
-    assert [one.headers["x-own"] for one in embeddings_gateway.embedding_requests()] == ["sync", "async"]
+    assert [request.headers["x-own"] for request in embeddings_gateway.embedding_requests()] == ["sync", "async"]
 
 
 def test_a_closed_client_opens_again(make):
@@ -283,104 +224,22 @@ def test_a_closed_client_opens_again(make):
     asyncio.run(run())
 
 
-def test_one_client_serves_any_number_of_loops_one_after_another(make, embeddings_gateway):
-    client = make().as_async()
-    for _ in range(5):
-        assert asyncio.run(client.embed_documents(texts(3))).embeddings.shape == (3, 1536)
-    assert len(embeddings_gateway.embedding_requests()) == 5
-
-
-def test_one_client_serves_eight_loops_in_eight_threads_and_sync_beside_them(make, embeddings_gateway):
-    client = make(batch_size=3, max_concurrency=5)
-    other = client.as_async()
-    expected = make().embed_documents(texts(12)).embeddings
-
-    def in_loop(_: int) -> bool:
-        return bool((asyncio.run(other.embed_documents(texts(12))).embeddings == expected).all())
-
-    def in_thread(_: int) -> bool:
-        return bool((client.embed_documents(texts(12)).embeddings == expected).all())
-
-    with ThreadPoolExecutor(16) as pool:
-        assert all([*pool.map(in_loop, range(8)), *pool.map(in_thread, range(8))])
-    assert embeddings_gateway.max_in_flight() <= 5
-
-
-def test_sync_methods_work_inside_a_running_loop(make):
-    client = make(batch_size=1)
-
-    async def run() -> int:
-        return len(client.embed_documents(texts(5)))
-
-    assert asyncio.run(run()) == 5
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_used_client_survives_fork(make):
-    client = make(batch_size=2)
-    expected = client.embed_documents(texts(6)).embeddings
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            same = (client.embed_documents(texts(6)).embeddings == expected).all()
-            os.write(writer, b"same" if same else b"different")
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as answer:
-        assert answer.read() == b"same"
-    os.waitpid(child, 0)
-    assert (client.embed_documents(texts(6)).embeddings == expected).all()
-
-
-def test_a_client_goes_to_another_process(make):
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_closing_a_client_cuts_no_request_of_another_thread(make, embeddings_gateway, colour):
     client = make()
-    script = "import pickle, sys; print(pickle.load(sys.stdin.buffer).embed_query('x').tolist()[0])"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
-        input=pickle.dumps(client),
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
-    assert done.stdout.decode().strip() == str(client.embed_query("x").tolist()[0])
-
-
-def test_cancelled_calls_leave_no_places_taken(make, embeddings_gateway):
-    client = make(batch_size=1, max_concurrency=2).as_async()
-    embeddings_gateway.trouble("slow", seconds=0.2, times=6)
-
-    async def run() -> None:
-        task = asyncio.create_task(client.embed_documents(texts(10)))
-        await asyncio.sleep(0.05)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert (await client.embed_documents(texts(4))).embeddings.shape == (4, 1536)
-        assert len(asyncio.all_tasks()) == 1
-
-    asyncio.run(run())
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are another matter there")
-def test_ctrl_c_in_the_middle_sends_nothing_more(embeddings_gateway):
-    embeddings_gateway.trouble("slow", seconds=0.3, times=None)
-    script = (
-        "from openrouter_embeddings import Client\n"
-        f"client = Client({MODEL!r}, api_key='sk-test-key', base_url={embeddings_gateway.base_url!r}, batch_size=1)\n"
-        "try:\n"
-        "    client.embed_documents([str(i) for i in range(500)], on_progress=lambda *_: print('landed', flush=True))\n"
-        "except KeyboardInterrupt:\n"
-        "    print('interrupted', flush=True)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout.readline() == "landed\n"
-        child.send_signal(signal.SIGINT)
-        assert "interrupted\n" in child.stdout.readlines()
-        assert child.wait(20) == 0
-    assert len(embeddings_gateway.embedding_requests()) < 100
+    client.embed_query("warm")
+    embeddings_gateway.reset()
+    embeddings_gateway.trouble("slow", seconds=0.5, times=1)
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(client.embed_documents, ["a"])
+        while not embeddings_gateway.embedding_requests():
+            assert not under_way.done()
+        if colour == "sync":
+            client.close()
+        else:
+            asyncio.run(client.as_async().aclose())
+        assert under_way.result().usage.requests == 1
+    assert embeddings_gateway.paid_inputs() == 1
 
 
 def test_an_error_pickles_with_everything_it_knows(make, embeddings_gateway):
@@ -392,27 +251,3 @@ def test_an_error_pickles_with_everything_it_knows(make, embeddings_gateway):
     assert str(again) == str(caught.value)
     assert (again.status, again.positions) == (402, caught.value.positions)
     assert again.partial.positions_done == caught.value.partial.positions_done
-
-
-def test_usage_adds_up():
-    assert sum([Usage(requests=1, cost=0.5), Usage(requests=2)], Usage()) == Usage(requests=3, cost=0.5)
-    assert sum([Usage(requests=1)]) == Usage(requests=1)
-    assert Usage(cached=2).to_dict()["cached"] == 2
-    with pytest.raises(TypeError):
-        Usage() + 1
-    with pytest.raises(TypeError):
-        1 + Usage()
-
-
-def test_a_callable_key_may_change_between_requests(embeddings_gateway):
-    keys = iter(["sk-first-key"] * 2 + ["sk-second-key"] * 9)
-    client = Client(MODEL, api_key=lambda: next(keys), base_url=embeddings_gateway.base_url)
-    client.embed_query("x")
-    client.embed_query("y")
-    hashes = {one.headers["authorization_sha256"] for one in embeddings_gateway.embedding_requests()}
-    assert len(hashes) == 2
-
-
-def test_no_thread_is_left_behind(make):
-    make(batch_size=1).embed_documents(texts(8))
-    assert not [one for one in threading.enumerate() if one.name == "openrouter-embeddings"]

@@ -1,232 +1,292 @@
-"""Equal inputs that are in flight from different calls, threads, tasks and loops are sent once."""
+"""Single-flight: equal inputs of different calls have one owner, and whoever waits hears, or takes over."""
 
 from __future__ import annotations
 
-import asyncio
-import random
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import os
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from openrouter_embeddings import AsyncClient, Client, MemoryCache, ProviderUnavailableError
-from openrouter_embeddings._flows.inflight import InFlightRegistry
-from openrouter_embeddings._runtime.waiting import ThreadWaiter
+from openrouter_embeddings._flows.inflight import CallShare, InFlightRegistry
+from openrouter_embeddings.errors import (
+    ConnectionFailedError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    ProviderUnavailableError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    TimedOutError,
+)
 
-MODEL = "openai/text-embedding-3-small"
+from ...simulation.answers import all_right, right_answer
+from ...simulation.world import Cancelled, Loop, World
+from .worlds import embed, faultless
+
+KIND = ("query", "auto")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Bell:
+    rung = 0
+
+    def wake(self) -> None:
+        self.rung += 1
 
 
 @pytest.fixture
-def make(embeddings_gateway):
-    made: list[Client] = []
-
-    def build(**options) -> Client:
-        made.append(Client(MODEL, api_key="sk-test", base_url=embeddings_gateway.base_url, **options))
-        return made[-1]
-
-    yield build
-    for client in made:
-        client.close()
+def clock() -> Clock:
+    return Clock()
 
 
-def rows(count: int) -> np.ndarray:
-    return np.arange(count * 2, dtype=np.float32).reshape(count, 2)
+@pytest.fixture
+def registry(clock) -> InFlightRegistry:
+    return InFlightRegistry(clock)
 
 
-def test_the_first_leads_and_the_others_hear_what_landed():
-    flights = InFlightRegistry()
-    first, second = flights.begin(("query", "auto")), flights.begin(("query", "auto"))
-    assert first.claim(["a", "b"]) == ["a", "b"]
-    assert second.claim(["b", "c"]) == ["c"]
-    waiter = ThreadWaiter()
-    second.wake_when_heard(waiter)
-    given = rows(2)
-    first.land(["a", "b"], given)
-    given[:] = 0  # whoever got the result may change it
-    waiter.wait(1.0)
-    assert second.heard()["b"].tolist() == [2.0, 3.0]
-    assert first.claim(["a"]) == ["a"], "what has landed is in flight no more"
+def shares(registry: InFlightRegistry, *names: str) -> list[CallShare]:
+    return [registry.join(KIND, list(name)) for name in names]
 
 
-def test_what_is_given_up_is_the_followers_to_send():
-    flights = InFlightRegistry()
-    first, second = flights.begin(("query", "auto")), flights.begin(("query", "auto"))
-    first.claim(["a"])
-    assert second.claim(["a"]) == []
-    first.release(["a"], {})
-    assert second.heard() == {"a": None}
-    assert second.claim(["a"]) == ["a"]
+def rows(*numbers: float) -> np.ndarray:
+    return np.array([[number, 1.0] for number in numbers], np.float32)
 
 
-def test_the_sides_are_told_apart():
-    flights = InFlightRegistry()
-    assert flights.begin(("query", "auto")).claim(["a"]) == flights.begin(("document", "auto")).claim(["a"]) == ["a"]
+def test_the_first_call_owns_an_input_and_the_others_hear_what_landed(registry):
+    first, second = shares(registry, "ab", "bc")
+    assert first.claim([0, 1]) == [0, 1]
+    assert second.claim([0, 1]) == [1]
+    assert second.is_waiting
+    assert second.is_waiting_for_others
+    bell, landed = Bell(), rows(1.0, 2.0)
+    second.notify_when_resolved(bell)
+    assert not bell.rung
+    first.publish([0, 1], landed)
+    landed[:] = 0  # whoever got the result may change it
+    assert bell.rung == 1
+    assert not second.is_waiting_for_others
+    assert second.is_waiting, "what was heard was not taken yet"
+    assert second.outcomes()[0].tolist() == [2.0, 1.0]
+    assert not second.is_waiting
+    assert registry.join(KIND, ["a"]).claim([0]) == [0], "what has landed is in flight no more"
 
 
-def test_a_flight_is_overtaken_only_by_others():
-    flights = InFlightRegistry()
-    mine, other = flights.begin(("query", "auto")), flights.begin(("query", "auto"))
-    mine.claim(["a"])
-    mine.land(["a"], rows(1))
-    assert not mine.overtaken()
-    other.land(["b"], rows(1))
-    assert mine.overtaken()
+def test_a_call_that_waits_for_several_owners_is_woken_once_all_are_through(registry):
+    first, second, third = shares(registry, "a", "b", "ab")
+    first.claim([0])
+    second.claim([0])
+    assert third.claim([0, 1]) == []
+    bell = Bell()
+    third.notify_when_resolved(bell)
+    second.publish([0], rows(2.0))
+    assert not bell.rung
+    first.abandon([0], {})
+    assert bell.rung == 1
+    outcomes = third.outcomes()
+    assert outcomes[0] is None
+    assert outcomes[1].tolist() == [2.0, 1.0]
 
 
-@pytest.mark.parametrize("colour", ["threads", "tasks", "both"])
-def test_equal_queries_at_the_same_time_are_sent_once(make, embeddings_gateway, colour):
-    client = make()
-    client.embed_query("warm")
-    embeddings_gateway.reset()
-    embeddings_gateway.trouble("slow", seconds=0.5, times=1)
-    together = threading.Barrier(2 if colour == "both" else 8)
-
-    def ask() -> np.ndarray:
-        if colour == "threads":
-            together.wait()
-        return client.embed_query("the same").embeddings
-
-    async def ask_all() -> list:
-        if colour == "both":
-            together.wait()
-        waiting = client.as_async()
-        return [one.embeddings for one in await asyncio.gather(*(waiting.embed_query("the same") for _ in range(8)))]
-
-    if colour == "threads":
-        with ThreadPoolExecutor(8) as pool:
-            got = [one.result() for one in [pool.submit(ask) for _ in range(8)]]
-    elif colour == "tasks":
-        got = asyncio.run(ask_all())
-    else:
-        with ThreadPoolExecutor(2) as pool:
-            futures = [pool.submit(asyncio.run, ask_all()), pool.submit(asyncio.run, ask_all())]
-            got = [row for one in futures for row in one.result()]
-    assert all((one == got[0]).all() for one in got)
-    assert embeddings_gateway.paid_inputs() == 1
-    assert client.usage.shared == len(got) - 1
+def test_a_call_that_waits_for_nothing_is_woken_at_once(registry):
+    (share,) = shares(registry, "a")
+    bell = Bell()
+    share.notify_when_resolved(bell)
+    assert bell.rung == 1
 
 
-def test_with_a_cache_each_text_is_paid_for_once_whoever_asks(make, embeddings_gateway):
-    """10,000 texts, half of them doubles, from 32 threads and tasks."""
-    client = make(cache=MemoryCache(), batch_size=64)
-    chooser = random.Random(5)
-    texts = [f"text {one}" for one in range(5_000)] * 2
-    chooser.shuffle(texts)
-    parts = [texts[at::64] for at in range(64)]
-    truth = dict(zip(texts, make(batch_size=256).embed_documents(texts).embeddings, strict=True))
-    embeddings_gateway.reset()
-
-    def embed(part: list[str]) -> bool:
-        got = client.embed_documents(part).embeddings
-        return all(np.array_equal(row, truth[text]) for text, row in zip(part, got, strict=True))
-
-    async def embed_all(some: list[list[str]]) -> bool:
-        waiting = client.as_async()
-        results = await asyncio.gather(*(waiting.embed_documents(part) for part in some))
-        return all(
-            np.array_equal(row, truth[text])
-            for part, result in zip(some, results, strict=True)
-            for text, row in zip(part, result.embeddings, strict=True)
-        )
-
-    with ThreadPoolExecutor(33) as pool:
-        futures = [pool.submit(embed, part) for part in parts[:32]]
-        futures.append(pool.submit(asyncio.run, embed_all(parts[32:])))
-        assert all(one.result() for one in futures)
-    assert embeddings_gateway.paid_inputs() == 5_000
+def test_what_is_abandoned_is_for_those_who_waited_to_send(registry):
+    first, second = shares(registry, "a", "a")
+    first.claim([0])
+    assert second.claim([0]) == []
+    first.abandon([0], {})
+    assert second.outcomes() == {0: None}
+    assert second.claim([0]) == [0]
 
 
-def test_when_the_first_is_cancelled_the_next_takes_over(make, embeddings_gateway):
-    client = make()
-    client.embed_query("warm")
-    embeddings_gateway.reset()
-    embeddings_gateway.trouble("slow", seconds=1.0, times=1)
-
-    async def scenario() -> list:
-        waiting: AsyncClient = client.as_async()
-        first = asyncio.create_task(waiting.embed_query("the same"))
-        while not embeddings_gateway.embedding_requests():  # noqa: ASYNC110 - another process is looked at
-            await asyncio.sleep(0.01)
-        others = [asyncio.create_task(waiting.embed_query("the same")) for _ in range(4)]
-        await asyncio.sleep(0.05)
-        first.cancel()
-        return [first.cancelled() or first.cancelling(), *(await asyncio.gather(*others))]
-
-    cancelled, *got = asyncio.run(scenario())
-    assert cancelled
-    assert len(got) == 4
-    assert len(embeddings_gateway.embedding_requests()) == 2
-    assert client.usage.shared == 3
-
-
-def test_a_failure_that_waiting_did_not_cure_is_shared(make, embeddings_gateway):
-    client = make(max_retries=0, retry_timeout=0.2)
-    embeddings_gateway.trouble("status", status=503, times=None)
-    together = threading.Barrier(4)
-    failed: list[Exception] = []
-
-    def ask() -> None:
-        together.wait()
-        try:
-            client.embed_documents(["the same"])
-        except Exception as error:
-            failed.append(error)
-
-    with ThreadPoolExecutor(4) as pool:
-        for one in [pool.submit(ask) for _ in range(4)]:
-            one.result()
-    assert len(failed) == 4
-    assert all(error.positions == (0,) for error in failed)
-    assert any(isinstance(error, ProviderUnavailableError) for error in failed)
+@pytest.mark.parametrize(
+    ("kind", "shared"),
+    [
+        (RateLimitError, True),
+        (ProviderUnavailableError, True),
+        (ServerError, True),
+        (ConnectionFailedError, True),
+        (TimedOutError, True),
+        (InvalidRequestError, False),
+        (InsufficientCreditsError, False),
+        (ResponseError, False),
+    ],
+)
+def test_only_an_error_that_comes_after_all_waiting_is_shared(registry, kind, shared):
+    first, second = shares(registry, "a", "a")
+    first.claim([0])
+    second.claim([0])
+    error = kind("no")
+    first.abandon([0], {0: error})
+    assert second.outcomes() == {0: error if shared else None}
 
 
-def test_queries_at_the_same_time_share_requests_if_the_user_asks(make, embeddings_gateway):
-    client = make(coalesce_queries=True)
-    client.embed_query("warm")
-    embeddings_gateway.reset()
-    alone = {text: make().embed_query(text).embeddings for text in [f"query {one}" for one in range(40)]}
-    embeddings_gateway.reset()
-
-    async def ask_all() -> list:
-        waiting = client.as_async()
-        return await asyncio.gather(*(waiting.embed_query(text) for text in [*alone, *alone]))
-
-    got = asyncio.run(ask_all())
-    for text, result in zip([*alone, *alone], got, strict=True):
-        assert result.embeddings.shape == (1, 1536)
-        assert np.allclose(result.embeddings, alone[text], atol=1e-6)
-    assert len(embeddings_gateway.embedding_requests()) <= 4
-    assert embeddings_gateway.paid_inputs() == 40
-    assert client.usage.requests == 1 + len(embeddings_gateway.embedding_requests())
+def test_inputs_of_different_kinds_are_told_apart(registry):
+    query, document = registry.join(("query", "auto"), ["a"]), registry.join(("document", "auto"), ["a"])
+    assert query.claim([0]) == document.claim([0]) == [0]
 
 
-def test_a_query_that_cannot_be_embedded_harms_none_of_those_it_travelled_with(make, embeddings_gateway):
-    client = make(coalesce_queries=True)
-    client.embed_query("warm")
-    queries = [*(f"query {one}" for one in range(10)), "word " * 10_000]
-
-    async def ask_all() -> list:
-        waiting = client.as_async()
-        return await asyncio.gather(*(waiting.embed_query(text) for text in queries), return_exceptions=True)
-
-    *good, bad = asyncio.run(ask_all())
-    assert all(len(one.embeddings) == 1 for one in good)
-    assert type(bad).__name__ == "InputTooLongError"
-    assert bad.positions == (0,)
+def test_only_what_others_have_published_is_news(registry):
+    own, other = shares(registry, "a", "b")
+    own.claim([0])
+    own.publish([0], rows(1.0))
+    assert not own.has_newer_results()
+    other.claim([0])
+    other.publish([0], rows(1.0))
+    assert own.has_newer_results()
 
 
-def test_a_query_in_a_group_that_is_cancelled_leaves_the_others_their_answers(make, embeddings_gateway):
-    client = make(coalesce_queries=True)
-    client.embed_query("warm")
+def test_a_call_that_leaves_hears_nothing_more(registry):
+    first, second = shares(registry, "a", "a")
+    first.claim([0])
+    second.claim([0])
+    second.leave()
+    assert not second.is_waiting
+    first.publish([0], rows(1.0))
+    assert second.outcomes() == {}
 
-    async def scenario() -> list:
-        waiting = client.as_async()
-        tasks = [asyncio.create_task(waiting.embed_query(f"query {one}")) for one in range(6)]
-        await asyncio.sleep(0)
-        tasks[0].cancel()  # the one that gathers
-        return await asyncio.gather(*tasks, return_exceptions=True)
 
-    gone, *others = asyncio.run(scenario())
-    assert isinstance(gone, asyncio.CancelledError)
-    assert all(one.embeddings.shape == (1, 1536) for one in others)
+def test_a_call_takes_over_from_an_owner_that_does_not_move_in_time(registry, clock):
+    owner, waiting, third = shares(registry, "a", "a", "a")
+    owner.claim([0])
+    owner.will_move_within(5.0)
+    assert waiting.claim([0]) == []
+    assert waiting.seconds_until_stall() == 5.0
+    assert not waiting.give_up_on_stalled()
+    clock.now = 5.1
+    assert waiting.seconds_until_stall() == 0.0
+    assert third.claim([0]) == [0], "who comes later takes over"
+    waiting.give_up_on_stalled()
+    assert waiting.is_waiting_for_others, "and those who waited now wait for the new owner"
+    owner.publish([0], rows(9.0))
+    assert waiting.is_waiting_for_others, "what the old owner says after that is no more than its own"
+    third.publish([0], rows(1.0))
+    assert waiting.outcomes()[0].tolist() == [1.0, 1.0]
+
+
+def test_a_call_that_waits_for_an_owner_that_stands_still_sends_the_input_itself(registry, clock):
+    owner, waiting = shares(registry, "a", "a")
+    owner.claim([0])
+    owner.will_move_within(5.0)
+    waiting.claim([0])
+    clock.now = 6.0
+    assert waiting.give_up_on_stalled()
+    assert waiting.outcomes() == {0: None}
+    assert waiting.claim([0]) == [0]
+
+
+def test_the_longest_promise_of_a_calls_workers_holds(registry, clock):
+    owner, waiting = shares(registry, "a", "a")
+    owner.claim([0])
+    owner.will_move_within(60.0)
+    owner.will_move_within(5.0)
+    waiting.claim([0])
+    assert waiting.seconds_until_stall() == 60.0
+
+
+def test_a_follower_waits_for_one_input_of_a_group(registry):
+    (group,) = shares(registry, "ab")
+    group.claim([0, 1])
+    follower = group.follower(1)
+    group.publish([0, 1], rows(1.0, 2.0))
+    assert follower.outcomes()[0].tolist() == [2.0, 1.0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), st.sampled_from(["claim", "publish", "abandon"]))))
+def test_an_input_has_one_owner_and_nobody_is_forgotten(steps):
+    registry = InFlightRegistry(lambda: 0.0)
+    calls = [registry.join(KIND, list("abcde")) for _ in range(4)]
+    owned: list[set[int]] = [set() for _ in calls]
+    for caller, member, step in steps:
+        call = calls[caller]
+        if step == "claim" and member not in owned[caller] and member not in call._waiting_for.values():
+            owned[caller] |= set(call.claim([member]))
+        elif step == "publish" and member in owned[caller]:
+            call.publish([member], rows(float(member)))
+            owned[caller].discard(member)
+        elif step == "abandon" and member in owned[caller]:
+            call.abandon([member], {})
+            owned[caller].discard(member)
+        assert sum(map(len, owned)) == len(set().union(*owned)), "an input has two owners"
+    for call, members in zip(calls, owned, strict=True):
+        call.abandon(sorted(members), {})
+    for call in calls:
+        assert not call.is_waiting_for_others, "somebody is never told"
+        assert all(row is None or row[0] == member for member, row in call.outcomes().items())
+    assert registry.owners[KIND] == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_in_a_forked_child_nothing_of_the_parents_is_in_flight(registry):
+    (parents,) = shares(registry, "a")
+    parents.claim([0])
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if registry.join(KIND, ["a"]).claim([0]) == [0] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+# ------------------------------------------------------------------------------------------------- whole calls, together
+
+
+def test_equal_inputs_of_calls_at_the_same_time_are_sent_once():
+    world = World(lambda world, request: (1.0, right_answer(request)), batch_size=1)
+    embed(world, ["9"])
+    callers = [world.call(world.embed(["1", "2"]), start=world.now) for _ in range(8)]
+    world.run()
+    assert all(all_right(caller.outcomes[0], ["1", "2"]) for caller in callers)
+    assert sorted(text for request in world.requests[1:] for text in request.inputs) == ["1", "2"]
+    assert world.state.usage.shared == 14
+    assert sum(caller.outcomes[0].usage.shared for caller in callers) == 14
+
+
+def test_a_call_whose_loop_stands_still_for_ever_holds_no_other():
+    world = World(lambda world, request: (1.0, right_answer(request)), batch_size=1, timeout=10.0)
+    loop = Loop()
+    world.call(world.embed(["1", "2"]), loop=loop)
+    other = world.call(world.embed(["1", "2", "3"]), start=0.5)
+
+    def stand_still() -> None:
+        loop.stands_still_until = 1e9
+
+    world.do_at(0.7, stand_still)
+    world.run(until=1e6)
+    assert all_right(other.outcomes[0], ["1", "2", "3"])
+    assert other.ended[0] <= 10.0 + 30.0
+
+
+def test_when_the_owner_is_cancelled_one_of_the_others_takes_over():
+    world = World(lambda world, request: (1.0, right_answer(request)))
+    embed(world, ["9"])
+    first, *others = [world.call(world.embed(["1"]), start=world.now + 0.1 * at) for at in range(5)]
+    world.do_at(world.now + 0.6, lambda: world.cancel(first.runner))
+    world.run()
+    assert isinstance(first.outcomes[0], Cancelled)
+    assert all(all_right(other.outcomes[0], ["1"]) for other in others)
+    assert len(world.requests) == 1 + 2
+    assert world.state.usage.shared == 3
+
+
+def test_each_text_is_paid_for_once_with_a_cache_whoever_asks():
+    from openrouter_embeddings import MemoryCache
+
+    world = World(faultless, cache=MemoryCache(), batch_size=4, max_concurrency=4)
+    texts = [str(number % 50) for number in range(1, 101)]
+    callers = [world.call(world.embed(texts[start : start + 60]), start=0.003 * start) for start in range(0, 40, 5)]
+    world.run()
+    for start, caller in zip(range(0, 40, 5), callers, strict=True):
+        assert all_right(caller.outcomes[0], texts[start : start + 60])
+    assert sorted(text for request in world.requests for text in request.inputs) == sorted(set(texts))

@@ -103,17 +103,19 @@ class BatchQueue:
         self._learned = learned
         self._cut: deque[Batch] = deque()
         self._uncut: deque[Sequence[int]] = deque([members] if len(members) else [])
+        self._alone: deque[Batch] = deque()
         self._lock = Lock()
 
     def __bool__(self) -> bool:
-        return bool(self._cut or self._uncut)
+        return bool(self._cut or self._uncut or self._alone)
 
     def is_one_batch(self) -> bool:
         """Return whether one request can hold it all."""
         limits = self._learned.limits()
         count = sum(map(len, self._uncut))
-        if self._cut or count > limits.inputs:
-            return len(self._cut) + count <= 1
+        cut = len(self._cut) + len(self._alone)
+        if cut or count > limits.inputs:
+            return cut + count <= 1
         return sum(self._sizes[member] for members in self._uncut for member in members) <= limits.tokens
 
     def next(self) -> Batch | None:
@@ -122,7 +124,7 @@ class BatchQueue:
             if self._cut:
                 return self._cut.popleft()
             if not self._uncut:
-                return None
+                return self._alone.popleft() if self._alone else None
             members = self._uncut.popleft()
             count, tokens = self._fitting(members, self._learned.limits_to_try())
             if count < len(members):
@@ -146,7 +148,7 @@ class BatchQueue:
     def add_alone(self, members: Iterable[int]) -> None:
         """Queue inputs behind everything else, each in a batch of its own."""
         with self._lock:
-            self._cut.extend(Batch([member], self._sizes[member]) for member in members)
+            self._alone.extend(Batch([member], self._sizes[member]) for member in members)
 
     def _fitting(self, members: Sequence[int], limits: BatchLimits) -> tuple[int, int]:
         """Return how many of the members fit into a request, at least one, and their estimated tokens."""

@@ -170,7 +170,7 @@ class EmbedCall:
         self.outcome.shortened.append(member)
         self.rows.write([member], row[None, :])
         if self.share is not None:
-            self.share.publish([member], row[None, :])
+            self.share.publish([member], row[None, :], shortened=[member])
         self.report_progress()
 
     def for_cache(self, batch: Batch, result: BatchResult) -> dict[bytes, bytes]:
@@ -208,6 +208,8 @@ class EmbedCall:
             else:
                 self.outcome.spend(Usage(shared=1))
                 self.rows.write([member], outcome[None, :])
+                if self.share is not None and member in self.share.shortened:
+                    self.outcome.shortened.append(member)
         self.report_progress()
         return sorted(left)
 

@@ -8,7 +8,7 @@ whose thread or event loop stalls misses the time at which it should have moved,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from openrouter_embeddings._fork import ForkAware, Lock
@@ -76,9 +76,12 @@ class CallShare:
         self._waiting_calls: dict[Hashable, list[CallShare]] = {}
         self._waiting_for: dict[Hashable, int] = {}
         self._outcomes: dict[int, SharedOutcome] = {}
+        self.shortened: set[int] = set()
+        """Inputs whose embedding came from another call, which had cut or averaged them: they were too long."""
         self._publications_seen = registry.publications
         self._waker: Waker | None = None
         self._moves_until = math.inf
+        self._within: CallShare | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -94,6 +97,12 @@ class CallShare:
         """Promise a sign of life. Where none is given in time, other calls take the inputs over."""
         until = self._registry.clock() + seconds
         self._moves_until = until if self._moves_until == math.inf else max(self._moves_until, until)
+        if self._within is not None:
+            self._within.will_move_within(seconds)
+
+    def promise_for(self, within: CallShare | None) -> None:
+        """Pass each promise on to a call that is made within this one: its driver knows this one only."""
+        self._within = within
 
     def claim(self, members: Sequence[int]) -> list[int]:
         """Return which of these inputs are ours to send; the others are waited for."""
@@ -123,14 +132,15 @@ class CallShare:
         """Return whether other calls have published anything since this one began: the cache may know more by now."""
         return self._registry.publications > self._publications_seen
 
-    def publish(self, members: Sequence[int], rows: Matrix) -> None:
-        """Hand embeddings to the calls that wait for them."""
+    def publish(self, members: Sequence[int], rows: Matrix, *, shortened: Container[int] = ()) -> None:
+        """Hand embeddings to the calls that wait for them, and which of them are of texts that were shortened."""
         with self._registry.lock:
             self._registry.publications += 1
             self._publications_seen += 1
             for member, row in zip(members, rows, strict=True):
                 for call in self._close(self._names[member]):
-                    call._deliver(self._names[member], row.copy())  # our caller may change its own array
+                    # A copy: our caller may change its own array.
+                    call._deliver(self._names[member], row.copy(), shortened=member in shortened)
 
     def abandon(self, members: Sequence[int], causes: Mapping[int, EmbeddingError | None]) -> None:
         """Give up what has not been published. Waiting calls get a cause that they share, or send the input themselves."""
@@ -188,10 +198,12 @@ class CallShare:
         del self._owners[name]
         return self._waiting_calls.pop(name, ()) if self._waiting_calls else ()
 
-    def _deliver(self, name: Hashable, outcome: SharedOutcome) -> None:
+    def _deliver(self, name: Hashable, outcome: SharedOutcome, *, shortened: bool = False) -> None:
         member = self._waiting_for.pop(name, None)
         if member is None:
             return
         self._outcomes[member] = outcome
+        if shortened:
+            self.shortened.add(member)
         if not self._waiting_for and self._waker is not None:
             self._waker.wake()

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from openrouter_embeddings._flows import CallShare, Flow, embed, list_models
+from openrouter_embeddings._flows import CallShare, EmbedCall, Flow, embed, list_models
 from openrouter_embeddings._runtime import CancelScope, adrive, drive
 from openrouter_embeddings.checks import ConsistencyCheck, ModelCheck
 from openrouter_embeddings.checks.consistency import check_consistency
@@ -63,13 +63,17 @@ def embed_call(
     call = state.call(inputs, input_type, resume=resume, on_progress=on_progress)
     items, settings = call.inputs.items, call.settings
     if state.options.coalesce_queries and settings.urgent and isinstance(items[0], str) and items[0]:
-        flow = state.batcher().embed(
-            items[0],
-            most=state.learned.max_inputs,
-            seconds=settings.timeout,
-            together=lambda texts: state.call(texts, input_type, urgent=True),
-        )
-        return Call(flow, settings.call_timeout)
+        share = call.share
+
+        def together(texts: list[str]) -> EmbedCall:
+            within = state.call(texts, input_type, urgent=True)
+            if share is not None:
+                share.promise_for(within.share)
+            return within
+
+        most = state.learned.max_inputs
+        flow = state.batcher().embed(items[0], most=most, seconds=settings.timeout, together=together)
+        return Call(flow, settings.call_timeout, share)
     return Call(embed(call), settings.call_timeout, call.share)
 
 

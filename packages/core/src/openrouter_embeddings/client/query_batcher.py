@@ -79,7 +79,7 @@ class QueryBatcher(ForkAware):
             return (yield from self._lead(group, seconds, together))
         outcomes = yield from await_shared(own, seconds + _MARGIN)
         outcome = outcomes.get(0) if isinstance(outcomes, Mapping) else None
-        return (yield from self._taken(group, outcome, text, together))
+        return (yield from self._taken(group, own, outcome, text, together))
 
     def _lead(self, group: _Group, seconds: float, together: Callable[[list[str]], EmbedCall]) -> Flow[EmbeddingResult]:
         group.share.will_move_within(COALESCING_WINDOW + _MARGIN)
@@ -93,7 +93,7 @@ class QueryBatcher(ForkAware):
             except EmbeddingError as error:
                 return _own_part(group, call, error)
             group.model = result.model
-            group.share.publish(range(len(group.texts)), result.embeddings)
+            group.share.publish(range(len(group.texts)), result.embeddings, shortened=result.shortened)
             return _of_first(call, result)
         finally:
             self._close(group)
@@ -102,6 +102,7 @@ class QueryBatcher(ForkAware):
     def _taken(
         self,
         group: _Group,
+        own: CallShare,
         outcome: SharedOutcome,
         text: str,
         together: Callable[[list[str]], EmbedCall],
@@ -113,7 +114,12 @@ class QueryBatcher(ForkAware):
         if isinstance(outcome, EmbeddingError):
             raise outcome.reworded(f"The request that this query shared has failed: {outcome.message}", positions=[0])
         call.outcome.spend(Usage(shared=1))
-        return EmbeddingResult(embeddings=outcome[None, :], model=group.model, usage=Usage(shared=1))
+        return EmbeddingResult(
+            embeddings=outcome[None, :],
+            model=group.model,
+            usage=Usage(shared=1),
+            shortened=tuple(sorted(own.shortened)),
+        )
 
     def _close(self, group: _Group) -> None:
         with self._lock:
@@ -128,14 +134,18 @@ def _own_part(group: _Group, call: EmbedCall, error: EmbeddingError) -> Embeddin
         raise error
     group.model = partial.model
     done = list(partial.positions_done)
-    group.share.publish(done, partial.embeddings[done])
+    group.share.publish(done, partial.embeddings[done], shortened=partial.shortened)
     group.share.abandon(list(partial.positions_failed), dict(partial.positions_failed))
     if 0 in partial.positions_failed:
         cause = partial.positions_failed[0]
         raise cause.reworded(cause.message, positions=[0])
     outcome = call.outcome
     return EmbeddingResult(
-        embeddings=partial.embeddings[:1], model=partial.model, usage=outcome.usage, providers=outcome.providers
+        embeddings=partial.embeddings[:1],
+        model=partial.model,
+        usage=outcome.usage,
+        providers=outcome.providers,
+        shortened=tuple(position for position in partial.shortened if position == 0),
     )
 
 

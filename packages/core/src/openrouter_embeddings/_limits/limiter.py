@@ -133,6 +133,10 @@ class TrafficLimiter:
         for permit in [permit for permit in self._active if permit.lease_ends <= now]:
             self.cancel(permit)
 
+    def next_expiry(self) -> float | None:
+        """Return when the next lease ends."""
+        return min((permit.lease_ends for permit in self._active), default=None)
+
     def forget_in_flight(self) -> None:
         """Start with nothing in flight: in a forked child, all of it belongs to the parent."""
         for permit in self._active:

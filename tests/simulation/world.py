@@ -15,6 +15,7 @@ import math
 import random
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from openrouter_embeddings._flows import Flow
@@ -163,7 +164,7 @@ class World:
         )
         self.runtime = self.state._runtime = Runtime(
             limiter=limiter,
-            transport=None,  # type: ignore[arg-type]
+            transport=SimpleNamespace(drop_connections=lambda: None),  # type: ignore[arg-type]
             cache=GuardedCache(self.options.cache),
             url="http://simulated/v1/embeddings",
             clock=lambda: self.now,

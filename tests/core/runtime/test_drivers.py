@@ -149,9 +149,12 @@ async def test_the_cache_waits_for_no_thread_of_the_loops_own_executor():
         loop = asyncio.get_running_loop()
         loop.set_default_executor(full)
         stuck = loop.run_in_executor(None, release.wait, FAR)
-        assert await adrive(asking(CacheGet([b"key"])), on, scope_of(on)) == {}
-        release.set()
-        await stuck
+        try:
+            async with asyncio.timeout(30):
+                assert await adrive(asking(CacheGet([b"key"])), on, scope_of(on)) == {}
+        finally:
+            release.set()
+            await stuck
     on.disk.shutdown()
 
 

@@ -139,6 +139,13 @@ class Handle:
             self.bell.wake()
 
 
+class NoTransport:
+    """What stands in the transport's place: nothing goes over a wire here, but a test may fork."""
+
+    def drop_connections(self) -> None:
+        """Drop none."""
+
+
 class World:
     """One client, one gateway, any number of callers, and a clock that jumps from event to event."""
 
@@ -163,7 +170,7 @@ class World:
         )
         self.runtime = self.state._runtime = Runtime(
             limiter=limiter,
-            transport=None,  # type: ignore[arg-type]
+            transport=NoTransport(),  # type: ignore[arg-type]
             cache=GuardedCache(self.options.cache),
             url="http://simulated/v1/embeddings",
             clock=lambda: self.now,

@@ -35,8 +35,8 @@ def warm(gateway=slow, **options) -> World:
 
 def ask(world: World, texts: list[str], *, every: float = 0.0, loops: list[Loop] | None = None) -> list[Caller]:
     return [
-        world.call(world.embed([text], "query"), start=world.now + every * at, loop=loops[at] if loops else None)
-        for at, text in enumerate(texts)
+        world.call(world.embed([text], "query"), start=world.now + every * index, loop=loops[index] if loops else None)
+        for index, text in enumerate(texts)
     ]
 
 
@@ -174,7 +174,7 @@ def test_a_query_that_was_shortened_says_so_and_no_other_does(long, bad):
             return 0.1, refusal(400, "maximum context length exceeded")
         if "b" in request.inputs:
             return 0.1, refusal(400, "bad input")
-        rows = [{"index": at, "embedding": [1.0, 2.0]} for at in range(len(request.inputs))]
+        rows = [{"index": index, "embedding": [1.0, 2.0]} for index in range(len(request.inputs))]
         return 0.1, answer_with(request, rows)
 
     world = warm(gateway, on_too_long="truncate")
@@ -182,11 +182,11 @@ def test_a_query_that_was_shortened_says_so_and_no_other_does(long, bad):
     given[long] = "a" * 40
     callers = ask(world, given)
     world.run()
-    for at, caller in enumerate(callers):
-        if given[at] == "b":
+    for index, caller in enumerate(callers):
+        if given[index] == "b":
             assert isinstance(caller.outcomes[0], InvalidRequestError)
         else:
-            assert caller.outcomes[0].shortened == ((0,) if at == long else ())
+            assert caller.outcomes[0].shortened == ((0,) if index == long else ())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -92,8 +92,9 @@ def test_a_larger_batch_is_tried_once_at_a_time_after_enough_full_ones():
     limits = learned(8)
     limits.limit_named(2)
     queue = BatchQueue(range(20), [1] * 20, limits)
-    while not limits._growth.is_due():
+    for _ in range(64):
         limits.landed(count=2, tokens=2, was_base64=True)
+    assert limits._growth.is_due()
     assert [(len(batch), batch.is_a_try) for batch in (queue.next(), queue.next())] == [(4, True), (2, False)]
     limits.try_ended()
     assert [len(batch) for batch in drained(queue)] == [2] * 7
@@ -103,8 +104,9 @@ def test_a_larger_batch_is_tried_once_at_a_time_after_enough_full_ones():
 def test_a_batch_that_is_no_larger_than_what_is_known_is_no_try(left):
     limits = learned(8)
     limits.limit_named(2)
-    while not limits._growth.is_due():
+    for _ in range(64):
         limits.landed(count=2, tokens=2, was_base64=True)
+    assert limits._growth.is_due()
     queue = BatchQueue(range(left), [1] * left, limits)
     assert queue.next().is_a_try is False
     assert not limits._growth.trying

@@ -21,7 +21,7 @@ from .worlds import Delivery, call_of, delivery, request_of
 
 def wide(effect: Send, width: int) -> Response:
     request = request_of(effect)
-    return answer_with(request, [{"index": at, "embedding": [2.0] * width} for at in range(len(request.inputs))])
+    return answer_with(request, [{"index": index, "embedding": [2.0] * width} for index in range(len(request.inputs))])
 
 
 # ------------------------------------------------------------------------------------------------------- encoding

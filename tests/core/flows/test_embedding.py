@@ -98,7 +98,7 @@ def test_after_402_nothing_more_is_asked_for_and_what_landed_rides_on_the_error(
 
 def test_a_402_is_met_once_by_calls_that_wait_side_by_side():
     world = World(lambda world, request: (1.0, refusal(402)), max_concurrency=1)
-    callers = [world.call(world.embed([text]), start=0.01 * at) for at, text in enumerate(numbers(10))]
+    callers = [world.call(world.embed([text]), start=0.01 * index) for index, text in enumerate(numbers(10))]
     world.run()
     assert all(isinstance(caller.outcomes[0], errors.InsufficientCreditsError) for caller in callers)
     assert len(world.requests) == 1
@@ -120,7 +120,7 @@ def test_resume_pays_only_for_the_rest():
 def test_an_odd_first_answer_fails_its_call_at_most_and_no_later_one():
     def gateway(world, request):
         if len(world.requests) == 1:
-            rows = [{"index": at, "embedding": [1.0, 2.0, 3.0]} for at in range(len(request.inputs))]
+            rows = [{"index": index, "embedding": [1.0, 2.0, 3.0]} for index in range(len(request.inputs))]
             return 0.01, answer_with(request, rows)
         return 0.01, right_answer(request)
 

@@ -271,7 +271,7 @@ def test_a_call_whose_loop_stands_still_for_ever_holds_no_other():
 def test_when_the_owner_is_cancelled_one_of_the_others_takes_over():
     world = World(lambda world, request: (1.0, right_answer(request)))
     embed(world, ["9"])
-    first, *others = [world.call(world.embed(["1"]), start=world.now + 0.1 * at) for at in range(5)]
+    first, *others = [world.call(world.embed(["1"]), start=world.now + 0.1 * index) for index in range(5)]
     world.do_at(world.now + 0.6, lambda: world.cancel(first.runner))
     world.run()
     assert isinstance(first.outcomes[0], Cancelled)

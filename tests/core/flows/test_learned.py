@@ -186,7 +186,7 @@ def test_one_try_goes_out_at_a_time_and_each_that_is_refused_makes_the_next_one_
     learned.limit_named(8)
     for _ in range(5):
         count = 0
-        while learned.limits_to_try() == learned.limits():
+        while learned.limits_to_try() == learned.limits() and count < 2000:
             full_batches(learned, 1)
             count += 1
         waits.append(count)

@@ -187,7 +187,7 @@ def test_answers_of_another_width_than_a_resumed_result_are_an_error_of_ours():
     partial = failed_after(1, numbers(2))
 
     def wider(world, request):
-        rows = [{"index": at, "embedding": [1.0, 2.0, 3.0]} for at in range(len(request.inputs))]
+        rows = [{"index": index, "embedding": [1.0, 2.0, 3.0]} for index in range(len(request.inputs))]
         return 0.01, answer_with(request, rows)
 
     with pytest.raises(errors.ResponseError, match="have 3 dimensions where 2 were expected") as caught:

@@ -150,7 +150,7 @@ def at_most(length: int, latency: float = 0.1):
     def gateway(world, request):
         if any(len(text) > length for text in request.inputs):
             return latency, refusal(400, "maximum context length exceeded")
-        rows = [{"index": at, "embedding": [float(len(text)), 1.0]} for at, text in enumerate(request.inputs)]
+        rows = [{"index": index, "embedding": [float(len(text)), 1.0]} for index, text in enumerate(request.inputs)]
         return latency, answer_with(request, rows)
 
     return gateway

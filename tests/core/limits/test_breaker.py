@@ -64,12 +64,6 @@ def test_refusals_of_requests_that_left_together_are_one_observation():
     assert max(waits) == 240.0
 
 
-@pytest.mark.parametrize("told", [86_401.0, 1e9, 1e12, 253402300799.0, math.inf])
-def test_a_time_beyond_a_day_counts_as_none(told):
-    """One absurd `Retry-After` must not kill a client until it is built again."""
-    assert opened(told, jitter=0.5).open_until == 0.25
-
-
 @given(st.lists(st.one_of(st.none(), st.floats(0.0, allow_nan=False)), min_size=1, max_size=30))
 def test_whatever_is_told_it_is_half_open_within_a_quarter_of_an_hour(times: list[float | None]):
     breaker = CircuitBreaker()

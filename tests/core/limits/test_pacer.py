@@ -10,10 +10,10 @@ from openrouter_embeddings._limits.pacer import Pacer
 def refused_twice(seconds: float, landed: int) -> Pacer:
     """Return a pacer that was refused at time 0 and so many seconds later, with answers in between."""
     pacer = Pacer()
-    pacer.refused(0.0, for_the_rate=True)
+    pacer.refused(0.0, for_the_rate=True, wait=0.0)
     for _ in range(landed):
         pacer.landed()
-    pacer.refused(seconds, for_the_rate=True)
+    pacer.refused(seconds, for_the_rate=True, wait=0.0)
     return pacer
 
 
@@ -27,7 +27,7 @@ def test_there_is_no_pace_until_one_is_needed():
     pacer = Pacer()
     pacer.sent(0.0)
     pacer.landed()
-    pacer.refused(0.1, for_the_rate=True)
+    pacer.refused(0.1, for_the_rate=True, wait=0.0)
     assert pacer.not_before(0.1) is None
 
 
@@ -50,7 +50,7 @@ def test_each_further_estimate_is_believed_for_twice_the_last_and_none_for_more_
     intervals = []
     for count in range(2, 10):
         pacer.landed()
-        pacer.refused(600.0 * count, for_the_rate=True)
+        pacer.refused(600.0 * count, for_the_rate=True, wait=0.0)
         intervals.append(pacer.interval)
     assert intervals == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
 
@@ -58,14 +58,14 @@ def test_each_further_estimate_is_believed_for_twice_the_last_and_none_for_more_
 def test_a_refusal_at_a_pace_that_was_nearly_right_slows_down_by_a_step():
     pacer = at_a_pace(1.0)
     pacer.landed()
-    pacer.refused(0.0, for_the_rate=True)
+    pacer.refused(0.0, for_the_rate=True, wait=0.0)
     assert pacer.interval == pytest.approx(1.25)
 
 
 def test_a_refused_window_alone_sets_no_pace():
     pacer = Pacer()
     for now in range(6):
-        pacer.refused(float(now), for_the_rate=True)
+        pacer.refused(float(now), for_the_rate=True, wait=0.0)
     for _ in range(20):
         pacer.landed()
     assert pacer.interval == 0.0
@@ -73,11 +73,11 @@ def test_a_refused_window_alone_sets_no_pace():
 
 def test_a_window_counts_from_its_first_refusal():
     pacer = Pacer()
-    pacer.refused(0.0, for_the_rate=True)
-    pacer.refused(1.0, for_the_rate=True)
+    pacer.refused(0.0, for_the_rate=True, wait=0.0)
+    pacer.refused(1.0, for_the_rate=True, wait=0.0)
     for _ in range(3):
         pacer.landed()
-    pacer.refused(2.0, for_the_rate=True)
+    pacer.refused(2.0, for_the_rate=True, wait=0.0)
     assert pacer.interval == pytest.approx(2.0 / 3.5)
 
 
@@ -85,7 +85,7 @@ def test_a_refusal_for_concurrency_sets_no_pace():
     pacer = Pacer()
     for now in range(20):
         pacer.landed()
-        pacer.refused(float(now), for_the_rate=False)
+        pacer.refused(float(now), for_the_rate=False, wait=0.0)
     assert pacer.interval == 0.0
 
 
@@ -96,17 +96,17 @@ def test_where_much_lands_between_refusals_waiting_them_out_is_cheap_enough():
 
 def test_time_in_which_nobody_asked_for_anything_does_not_slow_the_pace():
     pacer = Pacer()
-    pacer.refused(0.0, for_the_rate=True)
+    pacer.refused(0.0, for_the_rate=True, wait=0.0)
     pacer.landed()
     pacer.skip_idle(999.7)
-    pacer.refused(1000.0, for_the_rate=True)
+    pacer.refused(1000.0, for_the_rate=True, wait=0.0)
     assert pacer.interval == pytest.approx(0.3 / 1.5)
 
 
 def test_idle_time_before_any_refusal_says_nothing():
     pacer = Pacer()
     pacer.skip_idle(100.0)
-    pacer.refused(100.0, for_the_rate=True)
+    pacer.refused(100.0, for_the_rate=True, wait=0.0)
     assert pacer.interval == 0.0
 
 
@@ -123,7 +123,7 @@ def test_after_some_answers_requests_leave_closer_together_and_each_refusal_doub
 
     counts = [answers_to_a_shorter_interval(), answers_to_a_shorter_interval()]
     for now in range(5):
-        pacer.refused(0.001 * now, for_the_rate=True)
+        pacer.refused(0.001 * now, for_the_rate=True, wait=0.0)
         counts.append(answers_to_a_shorter_interval())
     assert counts == [8, 8, 16, 32, 64, 64, 64]
 
@@ -135,6 +135,17 @@ def test_a_pace_that_meets_no_refusal_quickens_until_it_is_none():
         answers += 1
     assert answers == 8 * 21
     assert pacer.not_before(0.0) is None
+
+
+def test_the_minute_begins_when_the_breaker_closes():
+    pacer = at_a_pace(1.0)
+    pacer.landed()
+    pacer.refused(0.0, for_the_rate=True, wait=60.0)
+    interval = pacer.interval
+    pacer.sent(61.0)
+    assert pacer.interval == interval
+    pacer.sent(121.0)
+    assert pacer.interval == interval / 2
 
 
 def test_each_minute_without_a_refusal_halves_it_whatever_lands():

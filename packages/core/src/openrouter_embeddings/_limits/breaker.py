@@ -5,7 +5,7 @@ gateway's `Retry-After` and an exponential back-off with full jitter (AWS Archit
 Jitter", 2015).
 
 One refusal is one observation: it is believed for two minutes at most. Each further one in a row doubles that, up to a
-quarter of an hour. A time beyond a day is a mistake, and counts as none.
+quarter of an hour.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ SPREAD_MAX = 0.5
 """but by no more than this: a tenth of two minutes would be lost time."""
 BELIEVED_FIRST = 120.0
 BELIEVED_MAX = 900.0
-ABSURD = 86_400.0
 
 
 def back_off(failures: int, jitter: float) -> float:
@@ -54,8 +53,7 @@ class CircuitBreaker:
                 flight then are no further observation.
             jitter: A random number in [0, 1).
         """
-        asked = retry_after if retry_after is not None and retry_after <= ABSURD else 0.0
-        asked = min(asked, BELIEVED_MAX, BELIEVED_FIRST * 2.0 ** min(self._refusals_in_row, 8))
+        asked = min(retry_after or 0.0, BELIEVED_MAX, BELIEVED_FIRST * 2.0 ** min(self._refusals_in_row, 8))
         spread = min(SPREAD * asked, SPREAD_MAX) * jitter
         wait = max(back_off(self._refusals_in_row, jitter), asked + spread)
         self.open_until = max(self.open_until or 0.0, now + wait)

@@ -126,8 +126,8 @@ class ConcurrencyLimit:
         if let_in > self._known_good and let_in >= max(FIRST_LIMIT, self._refused):
             self._known_good = let_in
             self._limit = max(self._limit, float(min(let_in, self.maximum)))
-        elif in_flight:
-            self._limit = max(1.0, min(self._limit, float(let_in)))
+        elif in_flight and not self._known_good:  # nothing is known to have been let in
+            self._limit = 1.0
 
     def _raise(self, now: float) -> None:
         if self._known_good and self._limit < self._known_good:

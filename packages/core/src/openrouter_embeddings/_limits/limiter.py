@@ -179,4 +179,4 @@ class TrafficLimiter:
         for_the_rate = self.concurrency.refused(
             now, permit.in_flight_before, in_flight_now=len(self._active) + 1, wait=wait
         )
-        self.pacer.refused(now, for_the_rate=for_the_rate)
+        self.pacer.refused(now, for_the_rate=for_the_rate, wait=wait)

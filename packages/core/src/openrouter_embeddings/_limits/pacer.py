@@ -62,13 +62,14 @@ class Pacer:
         if self._landed_at_pace >= self._answers_needed:
             self._shorten(SPEED_UP)
 
-    def refused(self, now: float, *, for_the_rate: bool) -> None:
-        """Note the first refusal of an epoch: slow down if it was for the rate."""
+    def refused(self, now: float, *, for_the_rate: bool, wait: float) -> None:
+        """Note the first refusal of an epoch: slow down if it was for the rate. Nothing leaves for `wait` seconds."""
         if not self._landed:
             self._refused_at = now if self._refused_at is None else self._refused_at
             return
         if for_the_rate:
             self._slow_down(now)
+            self._confirmed_at = now + wait
         self._refused_at, self._landed, self._landed_at_pace = now, 0, 0
 
     def _slow_down(self, now: float) -> None:
@@ -81,7 +82,6 @@ class Pacer:
             estimate = (now - self._refused_at) / (self._landed + 0.5)
             self.interval = max(self.interval, min(believed, estimate))
         self.interval = min(self.interval, INTERVAL_MAX)
-        self._confirmed_at = now
 
     def _shorten(self, factor: float) -> None:
         self.interval *= factor

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+_DAY = 86_400.0
 _MILLISECONDS_SINCE_EPOCH = 1e11
 """An `x-ratelimit-reset` above this counts milliseconds since the epoch, below it seconds."""
 
@@ -16,13 +17,18 @@ def parse_retry_after(headers: Mapping[str, str], in_body: object, *, now: float
 
     Read in this order: `retry-after-ms`, `retry-after` (seconds or a date), the body's
     `availability.retry_after`, `x-ratelimit-reset` (seconds or milliseconds since the epoch).
-    A date in the past, NaN, infinity and negative numbers ask for nothing.
+    A date in the past, more than a day, NaN, infinity and negative numbers ask for nothing.
 
     Args:
         headers: Header names in lower case.
         in_body: `availability.retry_after` as it came.
         now: Wall-clock seconds since the epoch, to turn a date into a delay.
     """
+    seconds = _asked_for(headers, in_body, now)
+    return seconds if seconds is not None and seconds <= _DAY else None
+
+
+def _asked_for(headers: Mapping[str, str], in_body: object, now: float) -> float | None:
     if (ms := _number(headers.get("retry-after-ms"))) is not None:
         return ms / 1000.0
     raw = headers.get("retry-after")

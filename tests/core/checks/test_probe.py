@@ -15,9 +15,8 @@ from openrouter_embeddings import (
 )
 from openrouter_embeddings.checks.session import PROBES
 
+from .conftest import NO_PROFILE, PLAIN
 from .worlds import BY_PREFIX, BY_VALUE, World, model_checked, reply
-
-PLAIN, NO_PROFILE = "openai/text-embedding-3-small", "someone/unheard-of"
 
 
 class Recorded(World):

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+class ProfileWarning(UserWarning):
+    """No profile is known for a model, so how its queries and documents are marked is a guess."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marking:
     """How the model is told which input type a text is: a wire value, a text prefix, or nothing. Never both."""

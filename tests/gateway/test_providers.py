@@ -40,6 +40,8 @@ def test_every_model_has_two_providers(embeddings_gateway, profile):
         ({"only": ["deepinfra"]}, "deepinfra"),
         ({"ignore": ["local"]}, "nearby"),
         ({"order": ["nearby"]}, "nearby"),
+        ({"order": ["deepinfra/turbo"], "only": ["local", "deepinfra"]}, "deepinfra/turbo"),
+        ({"only": ["deepinfra/turbo", "nearby"], "ignore": ["deepinfra"]}, "nearby"),
         ({"order": ["deepinfra", "nearby"], "only": ["local", "nearby"]}, "nearby"),
         ({"order": None, "only": None, "ignore": None}, "local"),
     ],

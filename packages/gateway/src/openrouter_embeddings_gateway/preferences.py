@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from .errors import Refused, availability, invalid
@@ -103,11 +103,16 @@ def check_preferences(provider: Any) -> None:
 def serving_provider(preferences: Mapping[str, Any]) -> str:
     """Return the provider that checked preferences lead to, or refuse where they leave none."""
     only, ignored = preferences.get("only"), preferences.get("ignore") or ()
-    ordered = [slug for slug in preferences.get("order") or () if not only or slug in only]
+    ordered = [slug for slug in preferences.get("order") or () if not only or _is_among(slug, only)]
     for slug in (*ordered, *(only or LOCAL)):
-        if slug not in ignored:
+        if not _is_among(slug, ignored):
             return str(slug)
     raise Refused(404, availability(404, "All providers have been ignored."))
+
+
+def _is_among(slug: str, named: Collection[str]) -> bool:
+    """Return whether a slug is named, or the provider of the endpoint that it names."""
+    return slug in named or slug.partition("/")[0] in named
 
 
 def check_routing(preferences: Mapping[str, Any], price: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -45,10 +46,9 @@ def _price(value: Any) -> bool:
 
 def _reads_as_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True
 
 
 def _cutoff(value: Any) -> bool:
@@ -118,7 +118,7 @@ def _is_among(slug: str, named: Collection[str]) -> bool:
 def check_routing(preferences: Mapping[str, Any], price: float) -> None:
     """Refuse preferences that leave no provider: a slug that none has, a quantization that is none, too low a price.
 
-    OpenRouter refuses a slug in `only` so, and passes over a wrong one elsewhere; here a misspelt one never passes.
+    OpenRouter refuses a slug in `only` so, and passes over a wrong word elsewhere; here a misspelt one never passes.
 
     Args:
         preferences: The `provider` object, checked.
@@ -128,9 +128,9 @@ def check_routing(preferences: Mapping[str, Any], price: float) -> None:
         for slug in preferences.get(field) or ():
             if not is_provider(slug):
                 raise _no_provider(field, f"no provider is called {slug!r}", "allowed_providers")
-    wanted = preferences.get("quantizations")
-    if wanted and not _QUANTIZATIONS.intersection(wanted):
-        raise _no_provider("quantizations", "no quantization is called so", "quantization")
+    for quantization in preferences.get("quantizations") or ():
+        if quantization not in _QUANTIZATIONS:
+            raise _no_provider("quantizations", f"no quantization is called {quantization!r}", "quantization")
     ceiling = (preferences.get("max_price") or {}).get("prompt")
     if ceiling is not None and float(ceiling) < price:
         raise _no_provider("max_price", f"the price is {price:g} USD per million tokens", "max_price")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -77,7 +77,7 @@ def embed(
 ) -> None:
     """Embed a file. Started again after whatever stopped it, it pays only for what is missing."""
     kept = None if no_cache else SqliteCache(cache or f"{out}.cache.sqlite")
-    with errors_end_the_command(_how_to_go_on(kept)), nullcontext() if kept is None else kept:
+    with errors_end_the_command(_how_to_go_on(kept)), closing(kept) if kept else nullcontext():
         files = Files(source, out, errors, format_, Columns(text_column, id_column))
         files.check()
         client = client_for(

@@ -120,11 +120,11 @@ class ClientState:
         )
         if call.unresolved():
             self.options.key()
-        if not self._has_warned and is_guessed(self.options, self.options.facts, input_type):
-            from .guesses import warn_of_a_guess
+            if not self._has_warned and is_guessed(self.options, self.options.facts, input_type):
+                from .guesses import warn_of_a_guess
 
-            self._has_warned = True
-            warn_of_a_guess(self.options, input_type)
+                self._has_warned = True
+                warn_of_a_guess(self.options, input_type)
         return call
 
     def count(self, usage: Usage) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 # Set while conftest is imported: the frameworks read these when they are imported themselves.
-for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "INFRON_"))]:
+for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "INFRON_", "OPENAI_COMPATIBLE_"))]:
     # These two are orders to the tests, not to the library.
     if not name.startswith(("OPENROUTER_EMBEDDINGS_FUZZ_", "OPENROUTER_EMBEDDINGS_ENDURANCE")):
         del os.environ[name]

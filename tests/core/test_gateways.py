@@ -88,6 +88,7 @@ def test_a_gateway_of_ones_own_speaks_openrouter():
     assert mine.base_url == "https://gateway.example/v1"
     assert mine.listing == "openrouter"
     assert Gateway(name="mine", base_url="http://gateway.corp:80/v1", allow_plain_http=True).at("http://b.corp")
+    assert mine.at("http://b.corp/v1", allow_plain_http=True).models_url == "http://b.corp/v1/embeddings/models"
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,11 @@ def test_the_facts_are_the_models_or_those_of_the_one_that_profile_names():
     assert Options(model="my-alias").facts is UNKNOWN
 
 
+def test_a_profile_that_is_not_known_is_an_error():
+    with pytest.raises(ConfigurationError, match="profile names a model that is not known: 'qwen/embeding'"):
+        Options(model="my-alias", profile="qwen/embeding")
+
+
 def test_plain_http_to_another_machine_must_be_allowed():
     assert Options(model="m", base_url="http://a.org/v1", allow_plain_http=True).address() == "http://a.org/v1"
     mine = Gateway(name="mine", base_url="http://a.org/v1", allow_plain_http=True)

@@ -122,6 +122,8 @@ def test_usage_and_headers_are_there(http):
         ({"provider": {"zdr": "yes"}}, "provider.zdr: expected a boolean"),
         ({"provider": {"sort": ["price"]}}, "provider.sort: expected one of price, throughput, latency, exacto, or an object of by and partition"),
         ({"model": "baai/bge-m3", "dimensions": 512}, "dimensions: this model does not support specifying dimensions"),
+        ({"input": [1.5]}, "input: a token id is a whole number, 0 or more"),
+        ({"input": [[1], [2.0, -3]]}, "input[1]: a token id is a whole number, 0 or more"),
         ({"model": "baai/bge-m3", "input": [[1, 2]]}, "input: token arrays are not supported by this model"),
         ({"model": "baai/bge-m3", "input": ["a"] * 101}, "too many inputs: 101 in one request, at most 100"),
         ({"model": "google/gemini-embedding-001", "input": ["word " * 1500] * 20}, None),

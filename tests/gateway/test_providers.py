@@ -40,6 +40,8 @@ def test_every_model_has_two_providers(embeddings_gateway, profile):
         ({"only": ["deepinfra"]}, "deepinfra"),
         ({"ignore": ["local"]}, "nearby"),
         ({"order": ["nearby"]}, "nearby"),
+        ({"order": ["deepinfra/turbo"], "only": ["local", "deepinfra"]}, "deepinfra/turbo"),
+        ({"only": ["deepinfra/turbo", "nearby"], "ignore": ["deepinfra"]}, "nearby"),
         ({"order": ["deepinfra", "nearby"], "only": ["local", "nearby"]}, "nearby"),
         ({"order": None, "only": None, "ignore": None}, "local"),
     ],
@@ -93,6 +95,7 @@ def test_a_slug_of_openrouters_is_played(ask, slug):
         ({"max_price": {"prompt": "0.019"}}, "max_price"),
         ({"max_price": {"prompt": 0}}, "max_price"),
         ({"quantizations": ["fp61"]}, "quantization"),
+        ({"quantizations": ["fp8", "fp61"]}, "quantization"),
     ],
     ids=str,
 )
@@ -103,8 +106,15 @@ def test_a_filter_that_leaves_no_provider_is_refused(ask, preferences, excluded_
 
 
 def test_a_filter_that_leaves_a_provider_is_taken(ask):
-    assert ask(max_price={"prompt": "0.02"}, quantizations=["fp8", "fp61"]).status_code == 200
+    assert ask(max_price={"prompt": "0.02"}, quantizations=["fp8", "fp16"]).status_code == 200
     assert ask(max_price={"completion": 0}, quantizations=[], only=[]).status_code == 200
+
+
+@pytest.mark.parametrize("price", ["nan", "inf", "cheap"])
+def test_a_price_that_is_no_number_is_refused(ask, price):
+    answer = ask(max_price={"prompt": price})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == "provider.max_price: expected an object of prices"
 
 
 def test_one_provider_computes_in_int8(embeddings_gateway, ask):

@@ -9,11 +9,13 @@ import pytest
 from openrouter_embeddings import Client, ConsistencyCheck, ModelCheck
 
 KEY = "sk-test-key"
+PLAIN, NO_PROFILE = "openai/text-embedding-3-small", "someone/unheard-of"
 
 
 @pytest.fixture
 def make(embeddings_gateway):
-    """Make clients of the local gateway."""
+    """Make clients of the local gateway, which serves one model more than there are profiles."""
+    embeddings_gateway.configure(models={NO_PROFILE: 256})
 
     def build(model: str = "voyageai/voyage-4", **options) -> Client:
         return Client(model, **{"api_key": KEY, "base_url": embeddings_gateway.base_url} | options)

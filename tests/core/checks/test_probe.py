@@ -15,9 +15,8 @@ from openrouter_embeddings import (
 )
 from openrouter_embeddings.checks.session import PROBES
 
+from .conftest import NO_PROFILE, PLAIN
 from .worlds import BY_PREFIX, BY_VALUE, World, model_checked, reply
-
-PLAIN, NO_PROFILE = "openai/text-embedding-3-small", "someone/unheard-of"
 
 
 class Recorded(World):
@@ -46,10 +45,10 @@ class Recorded(World):
 
 @pytest.mark.parametrize(
     ("model", "kinds"),
-    [(BY_VALUE, "ssb" + "tqd" * 3 + "n"), (BY_PREFIX, "ssb" + "tq" * 4 + "n")],
+    [(BY_VALUE, "ssb" + "tqd" + "qdt" + "dtq" + "n"), (BY_PREFIX, "ssb" + "tqqt" * 2 + "n")],
     ids=["two values", "one value"],
 )
-def test_texts_are_asked_for_unmarked_and_marked_in_turns(model, kinds):
+def test_texts_are_asked_for_unmarked_and_marked_in_turns_each_of_which_begins_with_another_kind(model, kinds):
     gateway = Recorded(1)
     check = model_checked(gateway, model)
     assert gateway.kinds() == kinds

@@ -9,7 +9,8 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import pytest
 
@@ -138,9 +139,36 @@ def test_a_consistency_check_is_hardly_ever_wrong():
 @pytest.mark.parametrize(("cosine", "heeds"), [(0.995, ()), (0.97, ("query", "document"))], ids=["ignored", "honoured"])
 def test_providers_that_take_turns_are_not_taken_for_a_mark(cosine, heeds, named):
     verdicts = []
-    for seed in range(max(40, WORLDS // 5)):
+    for seed in range(WORLDS):
         gateway = World(
             seed, providers=2, cosine=cosine, effect=0.9, heeds=heeds, named=named, listed=False, shares=(1.0, 1.0)
         )
         verdicts += [verdict for verdict in on_model(gateway, BY_VALUE) if verdict.of == "input_type"]
     judge(f"two providers at {cosine}, {'named' if named else 'unnamed'}, nobody pinned", verdicts)
+
+
+@pytest.mark.parametrize("model", [BY_VALUE, BY_PREFIX])
+def test_providers_in_strict_turn_are_taken_for_nothing_else(model):
+    verdicts = []
+    for providers, cosine, heeds, named, listed in product(
+        (2, 3, 4), (0.995, 0.97), ((), ("query",), ("query", "document")), (True, False), (True, False)
+    ):
+        gateway = World(1, providers, cosine, 0.0, 0.9, heeds, "ignored", in_turn=True, named=named, listed=listed)
+        verdicts += on_model(gateway, model)
+    judge(f"{model}, providers in turn, no pin kept", verdicts)
+
+
+def test_another_model_behind_one_provider_is_always_found():
+    verdicts = []
+    for seed in range(WORLDS):
+        chance = random.Random(seed)
+        gateway = World(
+            seed,
+            chance.choice([2, 3, 4]),
+            cosine=chance.choice([0.0, 0.5, 0.8]),
+            noise=chance.choice([0.0, 1e-4, 1e-3, 1e-2]),
+            named=chance.random() < 0.5,
+        )
+        verdicts.append(replace(on_consistency(gateway), tellable=True))
+    judge(f"check_consistency, another model behind one provider, {WORLDS} gateways", verdicts)
+    assert {verdict.said for verdict in verdicts} == {"disagree"}

@@ -11,6 +11,7 @@ import random
 import zlib
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,7 @@ class World:
         heeds: Which sides' values of `input_type` and prefixes are heeded.
         pins: `"kept"`, `"ignored"` or `"refused"`.
         sticky: Whether one provider serves whatever is not pinned.
+        in_turn: Whether providers serve in turn what is neither pinned nor sticky.
         named: Whether answers name who served.
         listed: Whether the gateway lists its providers.
         scales: Each provider's length of an embedding.
@@ -114,6 +116,7 @@ class World:
     heeds: tuple[str, ...] = ("query", "document")
     pins: str = "kept"
     sticky: bool = False
+    in_turn: bool = False
     named: bool = True
     listed: bool = True
     scales: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
@@ -124,6 +127,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
+        self.turns = count()
         self.noises = np.random.default_rng(self.seed)
         self.home = self.chance.randrange(self.providers)
         self.shares = self.shares or tuple(self.chance.random() + 0.05 for _ in range(self.providers))
@@ -145,10 +149,18 @@ class World:
         if only and self.pins == "kept":
             provider = [name.lower() for name in NAMES].index(only[0])
         else:
-            provider = self.home if self.sticky else self.chance.choices(range(self.providers), self.shares)[0]
+            provider = self.unpinned()
         if "input_type" not in body and "dimensions" not in body:
             self.served.add(provider)
         return answer(self.answer_by(provider, body), NAMES[provider] if self.named else None)
+
+    def unpinned(self) -> int:
+        """Return who serves what is pinned to nobody."""
+        if self.sticky:
+            return self.home
+        if self.in_turn:
+            return next(self.turns) % self.providers
+        return self.chance.choices(range(self.providers), self.shares)[0]
 
     def answer_by(self, provider: int, body: dict[str, Any]) -> np.ndarray:
         """Return the rows that a provider gives."""

@@ -29,7 +29,7 @@ from .inputs import Input, InputType
 from .option_types import ClientOptions
 from .options import Options
 from .preferences import ProviderPreferences
-from .profiles import Marking, Profile, profile_for
+from .profiles import Marking, Profile, ProfileWarning, profile_for
 from .results import EmbeddingResult
 from .stream import StreamBatch, StreamProgress
 from .usage import Usage, UsageTracker, track_usage
@@ -72,6 +72,7 @@ __all__ = [
     "Partial",
     "PermissionDeniedError",
     "Profile",
+    "ProfileWarning",
     "ProviderCheck",
     "ProviderPreferences",
     "ProviderUnavailableError",

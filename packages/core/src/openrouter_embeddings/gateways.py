@@ -143,9 +143,10 @@ class Gateway:
             return self.name
         return f"{self.name} ({address})"
 
-    def at(self, base_url: str) -> Gateway:
+    def at(self, base_url: str, *, allow_plain_http: bool = False) -> Gateway:
         """Return the same dialect at another address, the listing included."""
-        return replace(self, base_url=base_url, models_base_url=None)
+        allowed = self.allow_plain_http or allow_plain_http
+        return replace(self, base_url=base_url, models_base_url=None, allow_plain_http=allowed)
 
 
 OPENROUTER = Gateway(
@@ -179,6 +180,7 @@ ADDRESS_NOT_SET = "https://base-url-not-set.invalid/v1"
 OPENAI_COMPATIBLE = Gateway(
     name="openai-compatible",
     base_url=ADDRESS_NOT_SET,
+    key_env=("OPENAI_COMPATIBLE_API_KEY",),
     key_required=False,
     models_path="/models",
     listing="openai",

@@ -14,7 +14,7 @@ from .errors import ConfigurationError
 from .gateways import ADDRESS_NOT_SET, Gateway, check_base_url, gateway_named
 from .option_types import ApiKey, Compression, EncodingFormat, HeaderValue, OnEmpty, OnTooLong
 from .preferences import ProviderPreferences, validate_preferences
-from .profiles import Profile, profile_for
+from .profiles import UNKNOWN, Profile, profile_for
 
 if TYPE_CHECKING:
     import httpx
@@ -199,6 +199,11 @@ class Options:
                 object.__setattr__(self, option.name, option.metadata["check"](option.name, value))
         if self.base_url is not None:
             object.__setattr__(self, "base_url", self._checked_address(self.base_url))
+        if self.profile is not None and self.facts is UNKNOWN:
+            raise ConfigurationError(
+                f"profile names a model that is not known: {self.profile!r}. Name the one behind the alias, such as"
+                " 'qwen/qwen3-embedding-8b', or leave it out and set the marks yourself."
+            )
         if self.session_id is not None and len(self.session_id) > 256:
             raise ConfigurationError(f"session_id has {len(self.session_id)} characters; the gateway takes 256.")
         if self.server_cache is not None and self.server_cache > _SERVER_CACHE_MAX:

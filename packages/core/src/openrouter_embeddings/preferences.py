@@ -185,10 +185,10 @@ def _slugs(name: str, value: object) -> list[str]:
     return [plain_text(_KIND, name, item) for item in value]
 
 
-def _one_of(words: tuple[str, ...]) -> _Check:
+def _one_of(words: tuple[str, ...], alternative: str = "") -> _Check:
     def check(name: str, value: object) -> str:
         if not isinstance(value, str) or value not in words:
-            _refuse(name, _either(words), value)
+            _refuse(name, _either(words) + alternative, value)
         return str.__str__(value)
 
     return check
@@ -208,10 +208,10 @@ def _quantizations(name: str, value: object) -> list[str]:
     return [str.__str__(item) for item in value]
 
 
-def _number(unit: str) -> _Check:
+def _number(unit: str, alternative: str = "") -> _Check:
     def check(name: str, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            _refuse(name, f"a number of {unit}", value)
+            _refuse(name, f"a number of {unit}{alternative}", value)
         if not 0 <= value < 10**15:
             raise ConfigurationError(f"Provider preference {name!r} takes a finite number of {unit}, 0 or more.")
         return float(value) if isinstance(value, float) else int(value)
@@ -220,17 +220,8 @@ def _number(unit: str) -> _Check:
 
 
 def _number_or_percentiles(unit: str) -> _Check:
-    number = _number(unit)
-    table = dict.fromkeys(("p50", "p75", "p90", "p99"), number)
-
-    def check(name: str, value: object) -> object:
-        if isinstance(value, Mapping):
-            return _fields(f"{name}.", value, table)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            _refuse(name, f"a number of {unit}, or a mapping of p50, p75, p90 and p99 to such numbers", value)
-        return number(name, value)
-
-    return check
+    number = _number(unit, ", or a mapping of p50, p75, p90 and p99 to such numbers")
+    return _mapping_or(number, dict.fromkeys(("p50", "p75", "p90", "p99"), _number(unit)))
 
 
 def _price(name: str, value: object) -> str:
@@ -254,22 +245,17 @@ def _price(name: str, value: object) -> str:
     return format(amount, "f")
 
 
-def _mapping_of(table: Mapping[str, _Check], takes: str) -> _Check:
-    def check(name: str, value: object) -> dict[str, object]:
-        if not isinstance(value, Mapping):
-            _refuse(name, takes, value)
-        return _fields(f"{name}.", value, table)
+def _mapping_or(otherwise: _Check, table: Mapping[str, _Check]) -> _Check:
+    """Check a mapping by a table of its fields, and anything else otherwise."""
+
+    def check(name: str, value: object) -> object:
+        return _fields(f"{name}.", value, table) if isinstance(value, Mapping) else otherwise(name, value)
 
     return check
 
 
-def _sort(name: str, value: object) -> object:
-    words: tuple[str, ...] = get_args(SortBy)
-    if isinstance(value, Mapping):
-        return _fields(f"{name}.", value, {"by": _one_of(words), "partition": _one_of(get_args(Partition))})
-    if not isinstance(value, str) or value not in words:
-        _refuse(name, f"{_either(words)}, or {{'by': ..., 'partition': ...}}", value)
-    return str.__str__(value)
+def _no_price(name: str, value: object) -> NoReturn:
+    _refuse(name, "a mapping such as {'prompt': 0.1}, in USD per million tokens", value)
 
 
 def _options(name: str, value: object) -> dict[str, object]:
@@ -293,11 +279,11 @@ _PREFERENCES: dict[str, _Check] = {
     "zdr": _flag,
     "enforce_distillable_text": _flag,
     "quantizations": _quantizations,
-    "sort": _sort,
-    "max_price": _mapping_of(
-        dict.fromkeys(("prompt", "completion", "image", "audio", "request"), _price),
-        "a mapping such as {'prompt': 0.1}, in USD per million tokens",
+    "sort": _mapping_or(
+        _one_of(get_args(SortBy), ", or {'by': ..., 'partition': ...}"),
+        {"by": _one_of(get_args(SortBy)), "partition": _one_of(get_args(Partition))},
     ),
+    "max_price": _mapping_or(_no_price, dict.fromkeys(("prompt", "completion", "image", "audio", "request"), _price)),
     "preferred_min_throughput": _number_or_percentiles("tokens per second"),
     "preferred_max_latency": _number_or_percentiles("seconds"),
     "options": _options,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from .errors import Refused, availability, invalid
@@ -45,10 +46,9 @@ def _price(value: Any) -> bool:
 
 def _reads_as_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True
 
 
 def _cutoff(value: Any) -> bool:
@@ -103,17 +103,22 @@ def check_preferences(provider: Any) -> None:
 def serving_provider(preferences: Mapping[str, Any]) -> str:
     """Return the provider that checked preferences lead to, or refuse where they leave none."""
     only, ignored = preferences.get("only"), preferences.get("ignore") or ()
-    ordered = [slug for slug in preferences.get("order") or () if not only or slug in only]
+    ordered = [slug for slug in preferences.get("order") or () if not only or _is_among(slug, only)]
     for slug in (*ordered, *(only or LOCAL)):
-        if slug not in ignored:
+        if not _is_among(slug, ignored):
             return str(slug)
     raise Refused(404, availability(404, "All providers have been ignored."))
+
+
+def _is_among(slug: str, named: Collection[str]) -> bool:
+    """Return whether a slug is named, or the provider of the endpoint that it names."""
+    return slug in named or slug.partition("/")[0] in named
 
 
 def check_routing(preferences: Mapping[str, Any], price: float) -> None:
     """Refuse preferences that leave no provider: a slug that none has, a quantization that is none, too low a price.
 
-    OpenRouter refuses a slug in `only` so, and passes over a wrong one elsewhere; here a misspelt one never passes.
+    OpenRouter refuses a slug in `only` so, and passes over a wrong word elsewhere; here a misspelt one never passes.
 
     Args:
         preferences: The `provider` object, checked.
@@ -123,9 +128,9 @@ def check_routing(preferences: Mapping[str, Any], price: float) -> None:
         for slug in preferences.get(field) or ():
             if not is_provider(slug):
                 raise _no_provider(field, f"no provider is called {slug!r}", "allowed_providers")
-    wanted = preferences.get("quantizations")
-    if wanted and not _QUANTIZATIONS.intersection(wanted):
-        raise _no_provider("quantizations", "no quantization is called so", "quantization")
+    for quantization in preferences.get("quantizations") or ():
+        if quantization not in _QUANTIZATIONS:
+            raise _no_provider("quantizations", f"no quantization is called {quantization!r}", "quantization")
     ceiling = (preferences.get("max_price") or {}).get("prompt")
     if ceiling is not None and float(ceiling) < price:
         raise _no_provider("max_price", f"the price is {price:g} USD per million tokens", "max_price")

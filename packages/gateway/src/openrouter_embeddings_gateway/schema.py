@@ -116,7 +116,9 @@ def _text(text: str, where: str) -> Item:
     return Item((text,))
 
 
-def _tokens(ids: list[float], _where: str = "") -> Item:
+def _tokens(ids: list[float], where: str = "input") -> Item:
+    if any(number < 0 or number != int(number) for number in ids):
+        raise invalid(f"{where}: a token id is a whole number, 0 or more")
     return Item((" ".join(str(int(number)) for number in ids),), ids=len(ids))
 
 

@@ -27,7 +27,7 @@ from .inflight import CallShare, InFlightRegistry, SharedOutcome, Waker
 from .learned import MAX_INPUTS, LearnedLimits
 from .listing import list_endpoints, list_models
 from .prepare import prepare_call
-from .settings import QUERY_RETRIES, QUERY_SECONDS, check_input_type, marking
+from .settings import QUERY_RETRIES, QUERY_SECONDS, check_input_type, is_guessed, marking
 
 __all__ = [
     "MAX_INPUTS",
@@ -62,6 +62,7 @@ __all__ = [
     "embed_each",
     "estimated_tokens",
     "gather",
+    "is_guessed",
     "list_endpoints",
     "list_models",
     "marking",

@@ -132,6 +132,14 @@ def marking(options: Options, profile: Profile, input_type: InputType) -> Markin
     return Marking(input_type=wire_value or None, prefix=prefix)
 
 
+def is_guessed(options: Options, profile: Profile, input_type: InputType) -> bool:
+    """Return whether neither a profile nor the user says how an input type is marked."""
+    is_query = input_type == "query"
+    wire_value = options.query_input_type if is_query else options.document_input_type
+    prefix = options.query_prefix if is_query else options.document_prefix
+    return profile is UNKNOWN and wire_value is None and prefix is None
+
+
 def _filters_by_parameter(options: Options) -> bool:
     """Return whether naming a parameter would rule out providers that do not list it."""
     provider: Mapping[str, Any] = options.provider or {}

@@ -121,10 +121,11 @@ def _deterministic(seen: Observations, noise: Noise) -> _Seen:
         why = "the gateway's own cache answered; check with a client without server_cache"
         return name, UNKNOWN, why if cached else "no provider answered equal requests twice"
     largest = max(map(max, noise.values()))
-    # Where no provider is named, two that differ may be two providers; if even the nearest two do, it is the model.
-    noisy = any((min if provider is None else max)(found) > _EQUAL for provider, found in noise.items())
+    # Where no provider is named, two that differ may be two providers.
+    noisy = any(max(found) > _EQUAL for provider, found in noise.items() if provider or seen.has_one_provider)
     equal = {False} if noisy else {True} if largest <= _EQUAL else set[bool]()
-    return name, verdict_on(True, equal), f"cosine {1.0 - largest:.6f} at least between equal requests"
+    why = "" if equal else "; no answer names who served, and it may have been several"
+    return name, verdict_on(True, equal), f"cosine {1.0 - largest:.6f} at least between equal requests{why}"
 
 
 def _batch(seen: Observations, noise: Noise) -> Iterator[_Seen]:

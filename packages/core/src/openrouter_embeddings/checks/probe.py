@@ -45,6 +45,7 @@ class Observations:
         first: The first answer.
         base64: What came of asking for it.
         pin: The provider that alone is asked.
+        has_one_provider: Whether the gateway lists no other.
         accepted: The most texts that one request took.
         refused: The least number that was refused, or 0.
         moved_to: Where in the batch the one text's embedding stands, if not in its own place.
@@ -60,6 +61,7 @@ class Observations:
     first: EmbeddingResult = field(init=False)
     base64: str = ""
     pin: Endpoint | None = None
+    has_one_provider: bool = False
     accepted: int = MAX_INPUTS
     refused: int = 0
     moved_to: int | None = None
@@ -177,6 +179,7 @@ def _endpoint_to_pin(seen: Observations) -> Flow[Endpoint | None]:
         listed = yield from list_endpoints(session.gateway, session.given.model, timeout=seconds)
     except EmbeddingError:
         return None
+    seen.has_one_provider = len(listed) == 1
     wanted = preferences(session.options)
     allowed = narrowed(listed, wanted)
     for name in seen.first.providers:
@@ -223,15 +226,22 @@ def _other_place(alone: Matrix, rows: Matrix) -> int | None:
 
 
 def _ask_in_turns(seen: Observations) -> Flow[None]:
-    """Ask for the texts unmarked and marked, in turns: what changes with time changes both alike."""
+    """Ask for the texts unmarked and marked, in turns: what changes with time changes both alike.
+
+    Each turn begins with another kind. Else providers that take turns, too, would answer one kind each.
+    """
     prefixes = {side: mark.prefix for side, mark in seen.marks().items() if mark.prefix}
     values = seen.values()
     alone = {side: prefix for side, prefix in prefixes.items() if not seen.marks()[side].input_type}
+    kinds: list[InputType | None] = [None, *values]
     for turn in range(_ROUNDS[len(values)]):
-        yield from _ask(seen, "texts", _texts(seen, alone, turn), alone)
-        for side, value in values.items():
+        first = turn % len(kinds)
+        for side in (*kinds[first:], *kinds[:first]):
+            if side is None:
+                yield from _ask(seen, "texts", _texts(seen, alone, turn), alone)
+                continue
             own = {side: prefixes[side]} if side in prefixes.keys() - alone.keys() else {}
-            yield from _ask(seen, side, _texts(seen, own, turn), own, document_input_type=value)
+            yield from _ask(seen, side, _texts(seen, own, turn), own, document_input_type=values[side])
 
 
 def _texts(seen: Observations, prefixes: Mapping[InputType, str], turn: int) -> list[str]:

@@ -7,17 +7,39 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, cast
 
-from openrouter_embeddings import Client, InputType, StreamBatch, StreamProgress
+from openrouter_embeddings import Client, ConfigurationError, InputType, StreamBatch, StreamProgress
 
 from .exits import say
-from .rows import Row
-from .writers import Output
+from .progress import Bar
+from .readers import format_of, reading
+from .rows import Columns, Row
+from .writers import Output, check_out, writing
 
 _SHOWN = 5
+
+
+class Files(NamedTuple):
+    """What one run reads and writes. `format` is as given, or None: by the suffix."""
+
+    source: str
+    out: Path
+    errors: Path | None
+    format: str | None
+    columns: Columns
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` where a file cannot be used, before anything is paid."""
+        check_out(self.out)
+        if self.source != "-" and not Path(self.source).is_file():
+            raise ConfigurationError(f"No such file: {self.source!r}.")
+        paths = [Path(self.source), self.out, self.errors]
+        named = [path.resolve() for path in paths if path is not None and str(path) != "-"]
+        if len(set(named)) < len(named):
+            raise ConfigurationError("INPUT, --out and --errors name one file twice.")
 
 
 class Place(NamedTuple):
@@ -94,6 +116,23 @@ def _not_utf8(value: str, what: str) -> str | None:
     except UnicodeEncodeError:
         return f"The row's {what} is not UTF-8."
     return None
+
+
+def embed_files(client: Client, files: Files, side: InputType, *, quiet: bool) -> Failures:
+    """Embed a file with a client, which is closed in the end, and say what came of it."""
+    began = time.monotonic()
+    with ExitStack() as stack:
+        stack.enter_context(client)
+        format_ = format_of(files.source, files.format)
+        rows, total = stack.enter_context(reading(files.source, format_, files.columns))
+        failures = stack.enter_context(failures_to(files.errors))
+        output = stack.enter_context(writing(files.out))
+        bar = stack.enter_context(Bar(total, quiet=quiet))
+        embed_rows(client, rows, output, failures, side, bar)
+        bar.stop()
+        if not quiet:
+            say(summary(client, output, failures, began))
+    return failures
 
 
 def embed_rows(

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from openrouter_embeddings import Client, ConfigurationError
-from openrouter_embeddings.gateways import gateway_named
 
 
 def client_for(model: str, *, needs_key: bool = True, provider: str | None = None, **options: Any) -> Client:
@@ -19,9 +18,9 @@ def client_for(model: str, *, needs_key: bool = True, provider: str | None = Non
     if provider is not None:
         given["provider"] = _provider(provider)
     client = Client(model, **given)
-    if needs_key and not client.options.key(required=False):
-        names = " or ".join(gateway_named(client.gateway).key_env)
-        raise ConfigurationError(f"No API key. Set {names} in the environment.")
+    gateway = client.gateway
+    if needs_key and gateway.key_required and not client.options.key(required=False):
+        raise ConfigurationError(f"No API key. Set {' or '.join(gateway.key_env)} in the environment.")
     return client
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -68,15 +69,21 @@ def say(text: str) -> None:
     typer.echo(plain(text), err=True)
 
 
+def _say_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    say(f"{category.__name__}: {message}")
+
+
 @contextmanager
 def errors_end_the_command(advice: str = "") -> Iterator[None]:
-    """Turn what a command may raise into a message and an exit code.
+    """Turn what a command may raise into a message and an exit code, and a warning into a line.
 
     Args:
         advice: How to go on; said where nothing is wrong with the command itself.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _say_warning
+            yield
     except KeyboardInterrupt:
         say(f"Interrupted. {advice}".rstrip())
         raise typer.Exit(Exit.INTERRUPTED) from None

@@ -1,4 +1,4 @@
-"""TODO."""
+"""One input of a file, and where its text and its id stand."""
 
 from __future__ import annotations
 

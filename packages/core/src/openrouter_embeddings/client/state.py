@@ -34,6 +34,7 @@ class ClientState:
         self._learned: LearnedLimits | None = None
         self._runtime: Runtime | None = None
         self._batcher: QueryBatcher | None = None
+        self._has_warned = False
 
     def address(self) -> str:
         """Return the base URL, settled at first use: what is cached under it must be what it answered."""
@@ -44,7 +45,9 @@ class ClientState:
     def gateway(self) -> Gateway:
         """Return the gateway at the address that is used."""
         address, service = self.address(), self.options.service
-        return service if address == service.base_url else service.at(address)
+        if address == service.base_url:
+            return service
+        return service.at(address, allow_plain_http=self.options.allow_plain_http)
 
     @property
     def usage(self) -> Usage:
@@ -101,7 +104,7 @@ class ClientState:
         urgent: bool | None = None,
     ) -> EmbedCall:
         """Return a call that embeds these inputs. Only if there is something to send must there be a key."""
-        from openrouter_embeddings._flows import prepare_call
+        from openrouter_embeddings._flows import is_guessed, prepare_call
 
         call = prepare_call(
             self.options,
@@ -117,6 +120,11 @@ class ClientState:
         )
         if call.unresolved():
             self.options.key()
+            if not self._has_warned and is_guessed(self.options, self.options.facts, input_type):
+                from .guesses import warn_of_a_guess
+
+                self._has_warned = True
+                warn_of_a_guess(self.options, input_type)
         return call
 
     def count(self, usage: Usage) -> None:

@@ -2,6 +2,15 @@
 
 from .lookup import UNKNOWN, normalise_model_id, profile_for, wire_model_id
 from .models import PROFILES
-from .profile import Marking, Profile
+from .profile import Marking, Profile, ProfileWarning
 
-__all__ = ["PROFILES", "UNKNOWN", "Marking", "Profile", "normalise_model_id", "profile_for", "wire_model_id"]
+__all__ = [
+    "PROFILES",
+    "UNKNOWN",
+    "Marking",
+    "Profile",
+    "ProfileWarning",
+    "normalise_model_id",
+    "profile_for",
+    "wire_model_id",
+]

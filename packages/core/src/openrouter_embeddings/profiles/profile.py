@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+class ProfileWarning(UserWarning):
+    """No profile is known for a model, so how its queries and documents are marked is a guess."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marking:
     """How a text is marked with its input type: a wire value, a text prefix, or nothing. Never both."""

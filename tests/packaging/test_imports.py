@@ -31,7 +31,7 @@ WINGS: dict[str, set[str]] = {
     "_transport": {"errors", "_fork", "_protocol"},
     "_runtime": {"errors", "_fork", "_flows", "_protocol", "_limits", "cache"},
     "checks": VALUES | {"_flows", "_protocol", "profiles", "_limits"},
-    "client": VALUES | {"_flows", "_runtime", "_transport", "_limits", "_protocol", "checks", "cache"},
+    "client": VALUES | {"_flows", "_runtime", "_transport", "_limits", "_protocol", "checks", "cache", "profiles"},
     "cli": {"__init__", "_matrix", "gateways"},
 }
 """The wings from below. A new folder needs a line here."""

@@ -35,6 +35,12 @@ PACKAGES = [
 ]
 EDITABLE = [part for package in PACKAGES for part in ("-e", package)]
 PYTHONS = ["3.11", "3.12", "3.13"]
+# Servers that the field tests meet, each in an environment of its own: what they need does not fit ours. Torch is held
+# where a build without CUDA may be at hand.
+FIELD_SERVERS = {
+    "infinity": ["infinity-emb[server,torch]==0.0.78", "torch==2.13.0"],
+    "litellm": ["litellm[proxy]==1.106.2"],
+}
 # Two workers, whole files each: a file's tests share one gateway process.
 PARALLEL = ["-n", "2", "--dist", "loadfile"]
 
@@ -164,6 +170,16 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def field(session: nox.Session) -> None:
+    """Run 2,000 texts through nginx, HAProxy, squid, tinyproxy, infinity-emb and LiteLLM; what is missing is skipped."""
+    install(session, "test")
+    folder = Path(session.virtualenv.location).parent / "field-servers"
+    for name, packages in FIELD_SERVERS.items():
+        install_server(session, folder / name, packages)
+    session.run("pytest", "tests/field", *session.posargs, env={"OPENROUTER_EMBEDDINGS_FIELD": str(folder)})
+
+
+@nox.session
 def newest(session: nox.Session) -> None:
     """Run the tests with the newest versions the index has."""
     install(session, "test", pinned=False, extra=("--upgrade",))
@@ -199,6 +215,21 @@ def wheels(session: nox.Session) -> None:
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     for package in PACKAGES:
         session.run("uv", "build", "--wheel", "--quiet", "--out-dir", "dist", package.partition("[")[0])
+
+
+def install_server(session: nox.Session, folder: Path, packages: list[str]) -> None:
+    """Make an environment for a server unless it is there; where that fails there is none, and its tests are skipped."""
+    if folder.exists():
+        return
+    links = [part for link in os.environ.get("PIP_FIND_LINKS", "").split() for part in ("--find-links", link)]
+    session.run("uv", "venv", "--quiet", "--python", str(Path(session.bin) / "python"), str(folder))
+    done = subprocess.run(
+        [str(Path(session.bin) / "uv"), "pip", "install", "--quiet", "--python", str(folder), *links, *packages],
+        check=False,
+    )
+    if done.returncode:
+        session.warn(f"{folder.name} could not be installed: the tests against it are skipped.")
+        shutil.rmtree(folder)
 
 
 def name_of(project: Path) -> str:

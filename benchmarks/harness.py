@@ -94,6 +94,10 @@ class Client:
     def do(self, what: str, **arguments: Any) -> dict[str, Any]:
         """Have one command done; raise `Failed` with what the client said if it cannot."""
         self.begin(what, **arguments)
+        return self.outcome()
+
+    def outcome(self) -> dict[str, Any]:
+        """Wait for the end of what was begun, and return what came of it; raise `Failed` likewise."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else {"failed": self._last_words()}

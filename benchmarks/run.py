@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "support")]
 
 from environments import make_all, versions  # noqa: E402
 from harness import Bench  # noqa: E402
 from results_of import Row, as_json, markdown  # noqa: E402
-from rows import bulk, limits, request, start, stream, tls  # noqa: E402
+from rows import bulk, fairness, limits, request, start, stream, tls  # noqa: E402
 
 ROWS: dict[int, Callable[[Bench], Row]] = {
     1: request.one_request,
@@ -34,6 +34,7 @@ ROWS: dict[int, Callable[[Bench], Row]] = {
     8: start.starting,
     9: tls.edge,
     10: limits.changing_cap,
+    11: fairness.queries_beside_bulk,
 }
 
 

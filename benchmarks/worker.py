@@ -18,10 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from queries import with_tasks, with_threads
 from truth import Truth, stream, text, texts
 
 sys.path.insert(0, str(Path(__file__).parent / "subjects"))
 _STATUS = Path("/proc/self/status")
+_FIRST_QUERY = 5_000_000
+"""Queries are none of the bulk texts: equal ones would travel together."""
 
 
 def cpu() -> float:
@@ -113,6 +116,22 @@ class Worker:
         if (coroutine := getattr(self._subject, "aquery", None)) is not None:
             return self._runner.run(_timed_async(coroutine, asked))
         return _timed(self._subject.query, asked)
+
+    def queries_evenly(self, count: int, period: float, *, beside_bulk: bool) -> dict[str, Any]:
+        """Embed queries that come every `period` seconds, the loaded texts beside them or not."""
+        asked = [text(number) for number in range(_FIRST_QUERY, _FIRST_QUERY + count)]
+        texts = self._texts if beside_bulk else None
+        if hasattr(self._subject, "aquery"):
+            seen = self._runner.run(with_tasks(self._subject, asked, period, texts))
+        else:
+            seen = with_threads(self._subject, asked, period, texts)
+        self._truth.check([seen.answers[index] for index in range(count)], first=_FIRST_QUERY)
+        if beside_bulk:
+            self._truth.check_some(self._vectors(seen.bulk))
+        return {
+            "p50": seen.percentile(0.5), "p99": seen.percentile(0.99), "longest": seen.percentile(1.0),
+            "bulk": seen.bulk_seconds,
+        }  # fmt: skip
 
     def stream(self, count: int) -> dict[str, Any]:
         """Embed a stream, looking at the resident size on the way."""

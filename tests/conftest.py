@@ -12,8 +12,10 @@ import pytest
 
 # Set while conftest is imported: the frameworks read these when they are imported themselves.
 for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "INFRON_", "OPENAI_COMPATIBLE_"))]:
-    # These two are orders to the tests, not to the library.
-    if not name.startswith(("OPENROUTER_EMBEDDINGS_FUZZ_", "OPENROUTER_EMBEDDINGS_ENDURANCE")):
+    # These are orders to the tests, not to the library.
+    if not name.startswith(
+        tuple(f"OPENROUTER_EMBEDDINGS_{order}" for order in ("FUZZ_", "ENDURANCE", "FIELD", "SEEDS"))
+    ):
         del os.environ[name]
 os.environ.update(
     {

@@ -155,6 +155,7 @@ def test_a_proxy_may_speak_tls_itself(exchange, authority, monkeypatch, through)
     ("status", "fault", "words"),
     [
         ("407 Authenticate", Fault.PROXY_AUTHENTICATION, "The proxy refused the credentials ({}, 407). "),
+        ("401 Unauthorized", Fault.PROXY_AUTHENTICATION, "The proxy refused the credentials ({}, 401). "),
         ("403 Forbidden", Fault.PROXY_REFUSED, "The proxy refused to connect to the gateway ({}, 403). "),
         ("502 Bad Gateway", Fault.PROXY_FAILED, "The proxy could not connect to the gateway ({}, 502). "),
     ],

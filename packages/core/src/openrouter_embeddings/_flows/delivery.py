@@ -21,10 +21,16 @@ from openrouter_embeddings._protocol import (
     read_error,
     request_body,
 )
-from openrouter_embeddings.errors import BudgetExceededError, EmbeddingError, RateLimitError, TimedOutError
+from openrouter_embeddings.errors import (
+    BudgetExceededError,
+    ConnectionFailedError,
+    EmbeddingError,
+    RateLimitError,
+    TimedOutError,
+)
 from openrouter_embeddings.usage import Usage
 
-from .attempts import AttemptBudget
+from .attempts import UNREACHED_SECONDS, AttemptBudget
 from .batches import Batch
 from .call import EmbedCall
 from .effects import CallStopped, Flow, NotSent, NotSentReason, Send, cache_put, send, sleep
@@ -174,7 +180,7 @@ def send_until_settled(call: EmbedCall, batch: Batch) -> Flow[Diagnosis | None]:
             continue
         pause = budget.after(verdict, answer, reached=call.learned.reached)
         if pause is None:
-            raise call.error(verdict, batch.members, attempts=request.attempts)
+            raise call.error(_with_wait_budget(call, verdict), batch.members, attempts=request.attempts)
         if pause and (interrupted := (yield from sleep(pause))) is not None:
             raise not_sent_error(call, batch.members, NotSent(interrupted), last, request.attempts)
 
@@ -215,7 +221,20 @@ def not_sent_error(
     if last is None:
         last = _of(RateLimitError, "Rate limited", "Lower max_concurrency or raise retry_timeout.")
         last = replace(last, retry_after=answer.retry_after)
+    if reason is NotSentReason.BREAKER_OPEN:
+        last = _with_wait_budget(call, last)
     return call.error(last, members, attempts=attempts)
+
+
+def _with_wait_budget(call: EmbedCall, found: Diagnosis) -> Diagnosis:
+    """Say for how long an outage is waited out. A query gives up sooner, by its attempts."""
+    settings = call.settings
+    if found.load is not Load.UNAVAILABLE or settings.urgent or not settings.wait_budget:
+        return found
+    why = f"An outage is waited out for {settings.wait_budget:g} s (retry_timeout)."
+    if found.kind is ConnectionFailedError and not call.learned.reached:
+        why = f"An address that has never answered is waited for {min(settings.wait_budget, UNREACHED_SECONDS):g} s."
+    return replace(found, advice=f"{found.advice} {why}")
 
 
 def _of(kind: type[EmbeddingError], summary: str, advice: str) -> Diagnosis:

@@ -18,6 +18,8 @@ FIRST_LIMIT = 4
 TRY_AFTER_ANSWERS = 100
 TRY_AFTER_SECONDS = 2.0
 TRY_AFTER_SECONDS_MAX = 8.0
+OVERTAKEN_ABOVE = 2
+"""With more than so many in flight, the order in which requests left is not that in which they arrived."""
 
 
 class ConcurrencyLimit:
@@ -93,7 +95,9 @@ class ConcurrencyLimit:
         """
         known = self._known_good
         below_known_good = in_flight_before == 0 or in_flight_before < known
-        for_the_rate = in_flight_before == 0 or in_flight_before * 2 < known
+        # A cap that was lowered refuses far below the known-good level, too; only a request that left alone met no cap.
+        # Where several have left after it, it may have been overtaken by them.
+        for_the_rate = in_flight_before == 0 and in_flight_now <= OVERTAKEN_ABOVE
         self._begin_round(now)
         self._limit = max(1.0, self._limit / 2) if below_known_good else float(in_flight_before)
         self._known_good = in_flight_before

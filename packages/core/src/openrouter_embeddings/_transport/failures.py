@@ -64,7 +64,8 @@ def _of_proxy(error: Exception, route: Route | None) -> TransportFailure:
     words = str(error)
     status = words[:3] if words[:3].isdigit() else ""
     detail = ", ".join(filter(None, [_proxy_name(route), status]))
-    if status == "407" or words.startswith(("Invalid username/password", "Requested ")):
+    # tinyproxy answers no password with 407 and a wrong one with 401.
+    if status in {"401", "407"} or words.startswith(("Invalid username/password", "Requested ")):
         return TransportFailure(TransportFault.PROXY_AUTHENTICATION, detail)
     if status.startswith("4") or "not allowed" in words:
         return TransportFailure(TransportFault.PROXY_REFUSED, detail)

@@ -23,6 +23,7 @@ from .conftest import KEY, MARKED, UNMARKED
 NAMED_OTHERWISE = {
     "api_key": "a Secret of Haystack's",
     "base_url": "api_base_url",
+    "before_request": "cannot be saved",
     "http_client": "cannot be saved",
     "async_http_client": "cannot be saved",
 }
@@ -88,6 +89,8 @@ def test_a_live_client_is_not_taken_because_it_cannot_be_saved(kind: Any) -> Non
     for word in ("http_client", "async_http_client", "http_async_client"):
         with pytest.raises(ConfigurationError, match="a component is saved, and a live client cannot be"):
             kind(model=UNMARKED, **{word: object()})
+    with pytest.raises(ConfigurationError, match="a function cannot be"):
+        kind(model=UNMARKED, before_request=print)
 
 
 def test_a_missing_model_and_an_unknown_side_are_refused_with_the_way_out(kind: Any) -> None:

@@ -54,6 +54,7 @@ TYPED_OTHERWISE = {
     "extra_headers": "likewise",
     "provider": "pydantic would copy a TypedDict without what it does not know; the core checks it",
     "cache": "pydantic cannot check a protocol",
+    "before_request": "alive",
     "http_client": "alive",
     "async_http_client": "alive",
 }
@@ -101,7 +102,7 @@ def test_every_option_reaches_the_core():
         "coalesce_queries": True, "retry_timeout": 9.5, "max_cost": 0.25, "app_url": "https://app.example.test", "app_title": "App",
         "app_categories": ["cli-agent"],
         "extra_headers": {"x-a": "b", "x-b": SecretStr("c"), "x-c": lambda: "d"}, "extra_body": {"new": {"field": 1}},
-        "http_client": httpx.Client(), "async_http_client": httpx.AsyncClient(),
+        "before_request": len, "http_client": httpx.Client(), "async_http_client": httpx.AsyncClient(),
     }  # fmt: skip
     assert given.keys() == {option.name for option in fields(Options)} - {"cache"}
     model = OpenRouterEmbeddings(**given)

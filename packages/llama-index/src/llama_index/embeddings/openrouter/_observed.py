@@ -19,7 +19,9 @@ Ended = Callable[[list[Embedding]], list[Embedding]]
 
 
 @contextmanager
-def observed(embedder: BaseEmbedding, texts: list[str], *, bar: bool) -> Iterator[tuple[Progress | None, Ended]]:
+def observed(
+    embedder: BaseEmbedding, texts: list[str], *, bar: bool = False
+) -> Iterator[tuple[Progress | None, Ended]]:
     """Tell that a batch begins. Yield what is told how far it is, if anything is, and what is handed its embeddings."""
     payload = embedder.to_payload()
     dispatcher.event(EmbeddingStartEvent(model_dict=payload))

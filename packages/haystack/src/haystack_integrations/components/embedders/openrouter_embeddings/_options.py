@@ -37,7 +37,8 @@ class TextEmbedderOptions(ClientOptions, total=False):
     ]
     api_base_url: Annotated[str | None, Own(DEFAULTS["base_url"], meaning_of("base_url"))]
     base_url: Never  # type: ignore[misc]  # Haystack says api_base_url
-    http_client: Never  # type: ignore[misc]  # alive, and cannot be saved
+    before_request: Never  # type: ignore[misc]  # alive, and cannot be saved
+    http_client: Never  # type: ignore[misc]
     async_http_client: Never  # type: ignore[misc]
     extra_headers: Annotated[
         Mapping[str, HeaderValue] | None,
@@ -69,7 +70,7 @@ class DocumentEmbedderOptions(TextEmbedderOptions, total=False):
             True,
             "If `True`, a document that cannot be embedded raises, and the error holds what had landed: `partial`, and"
             " `documents`, the copies with an embedding. If `False`, such documents come out of `failed_documents` and"
-            ' `meta["failed"]` says why; what ends every request (401, 402, 403) still raises.',
+            ' `meta["failed"]` says why; what is no document's fault (401, 402, 403, 404) still raises.',
         ),
     ]
 
@@ -77,7 +78,8 @@ class DocumentEmbedderOptions(TextEmbedderOptions, total=False):
 WORDS = Words(
     options=[name for name, hint in get_type_hints(DocumentEmbedderOptions).items() if hint is not Never],
     names={"base_url": "api_base_url", " list_models()": " .client.list_models()"},
-    reasons=dict.fromkeys(
+    reasons={"before_request": "a component is saved, and a function cannot be. max_concurrency= bounds the requests"}
+    | dict.fromkeys(
         ("http_client", "async_http_client", "http_async_client"),
         "a component is saved, and a live client cannot be. The proxy of HTTPS_PROXY is used",
     ),

@@ -18,6 +18,7 @@ from openrouter_embeddings import (
     EmbeddingResult,
     InputError,
     InsufficientCreditsError,
+    ModelNotFoundError,
     PermissionDeniedError,
     Usage,
     track_usage,
@@ -28,7 +29,13 @@ from ._embedder import meta_of, meta_of_result
 from ._options import WORDS
 
 logger = logging.getLogger(__name__)
-_OF_NO_DOCUMENT = (ConfigurationError, AuthenticationError, InsufficientCreditsError, PermissionDeniedError)
+_OF_NO_DOCUMENT = (
+    ConfigurationError,
+    AuthenticationError,
+    InsufficientCreditsError,
+    PermissionDeniedError,
+    ModelNotFoundError,
+)
 
 
 class Run:

@@ -37,6 +37,8 @@ class Embedder:
     input_type: InputType
     on_empty: str
     _client: Client
+    _stated: frozenset[str]
+    """The options that were given, as opposed to left at their defaults."""
 
     def _keep(self, options: Mapping[str, Any], words: Words, **for_client: Any) -> None:
         """Hold the options under their own names, as plain values, check them all, and make the client of them.
@@ -53,6 +55,7 @@ class Embedder:
             raise ConfigurationError("No model. Pass model=..., e.g. 'qwen/qwen3-embedding-8b'.")
         defaults = {name: parameter.default for name, parameter in parameters.items() if name != "self"}
         vars(self).update(defaults | given)
+        self._stated = frozenset(given)
         if not isinstance(self.api_key, Secret):
             message = "api_key must be a Secret. Write Secret.from_env_var('NAME') or Secret.from_token(...)."
             raise ConfigurationError(message)
@@ -64,8 +67,13 @@ class Embedder:
             raise ConfigurationError(message)
         # Left at its default, the key is the core's business: it knows which variable belongs to which gateway,
         # so that OpenRouter's key never travels to another one.
-        key = None if self.api_key == API_KEY else partial(_token, self.api_key)
+        key = None if self.api_key == API_KEY else partial(_value_of, self.api_key, "API key")
         for_core = {name: value for name, value in given.items() if name in DEFAULTS}
+        if isinstance(for_core.get("extra_headers"), dict):
+            for_core["extra_headers"] = {
+                name: partial(_value_of, value, f"value of header {name!r}") if isinstance(value, Secret) else value
+                for name, value in for_core["extra_headers"].items()
+            }
         # It opens no connection and asks for no key before the first request: pipelines load without either.
         with words.for_errors():
             self._client = Client(**{**for_core, "api_key": key, "base_url": self.api_base_url, **for_client})
@@ -102,18 +110,19 @@ class Embedder:
     def to_dict(self) -> dict[str, Any]:
         """Serializes the component to a dictionary.
 
-        What was left to the core's defaults stays out of it.
+        What was left to the core's defaults stays out of it, so that a later release's hold for what is loaded.
 
         :returns:
             Dictionary with serialized data.
         :raises ValueError:
-            If the API key is a token, or the cache or the gateway an object: only `Secret.from_env_var`, a path and a
-            name can be saved.
+            If the API key or a header is a token or a function, or the cache or the gateway an object: only
+            `Secret.from_env_var`, a path and a name can be saved.
         """
         saved: dict[str, Any] = {}
         for name in signature(type(self).__init__).parameters:
             value = _plain(getattr(self, name, None))
-            if value is not None and (name not in DEFAULTS or value != DEFAULTS[name]):
+            left_out = name in DEFAULTS and name not in self._stated and value == DEFAULTS[name]
+            if value is not None and not left_out:
                 saved[name] = value
         if not isinstance(saved.get("cache", ""), str):
             message = f"A {type(saved['cache']).__name__} cannot be saved. Give the cache as the path of its file."
@@ -121,6 +130,10 @@ class Embedder:
         if isinstance(saved.get("gateway"), Gateway):
             message = "A Gateway cannot be saved. Give the name of one, and its address as api_base_url."
             raise ConfigurationError(message)
+        if "extra_headers" in saved:
+            saved["extra_headers"] = {
+                name: _saved_header(name, value) for name, value in saved["extra_headers"].items()
+            }
         return default_to_dict(self, **saved)
 
     @classmethod
@@ -138,6 +151,11 @@ class Embedder:
             name: MappingProxyType(value) if isinstance(value, dict) and name != "api_key" else value
             for name, value in data.get("init_parameters", {}).items()
         }
+        if saved.get("extra_headers"):
+            saved["extra_headers"] = {
+                name: Secret.from_dict(value) if isinstance(value, dict) else value
+                for name, value in saved["extra_headers"].items()
+            }
         return default_from_dict(cls, {**data, "init_parameters": saved})
 
     def _around(self, text: str) -> str:
@@ -156,13 +174,22 @@ def meta_of_result(result: EmbeddingResult) -> dict[str, Any]:
     return meta_of(result.model, result.usage, result.providers, result.shortened)
 
 
-def _token(key: Secret) -> str:
-    """Return the key as it is now. At module level, so that it pickles."""
-    value = key.resolve_value()
+def _value_of(secret: Secret, what: str) -> str:
+    """Return a secret as it is now. At module level, so that it pickles."""
+    value = secret.resolve_value()
     if value is None:
-        message = f"No API key. Set {' or '.join(key.to_dict()['env_vars'])}."
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"No {what}. Set {' or '.join(secret.to_dict()['env_vars'])}.")
     return str(value)
+
+
+def _saved_header(name: str, value: Any) -> str | dict[str, Any]:
+    """Return a header as a saved pipeline can hold it."""
+    if isinstance(value, Secret):
+        return value.to_dict()
+    if not isinstance(value, str):
+        message = f"The value of header {name!r} cannot be saved. Give it as Secret.from_env_var('NAME')."
+        raise ConfigurationError(message)
+    return value
 
 
 def _plain(value: Any) -> Any:

@@ -40,12 +40,9 @@ class TextEmbedderOptions(ClientOptions, total=False):
     before_request: Never  # type: ignore[misc]  # alive, and cannot be saved
     http_client: Never  # type: ignore[misc]
     async_http_client: Never  # type: ignore[misc]
-    extra_headers: Annotated[
-        Mapping[str, HeaderValue] | None,
-        Own(
-            None,
-            f"{meaning_of('extra_headers')} Saved pipelines hold them in the clear, and only strings can be saved.",
-        ),
+    extra_headers: Annotated[  # type: ignore[misc]  # a Secret too
+        Mapping[str, HeaderValue | Secret] | None,
+        Own(None, f"{meaning_of('extra_headers')} A `Secret` is saved by its variable's name, a string in the clear."),
     ]
     prefix: Annotated[str, Own("", "Put before a text that is not empty, after what the model itself wants there.")]
     suffix: Annotated[str, Own("", "Put after a text that is not empty.")]
@@ -70,7 +67,7 @@ class DocumentEmbedderOptions(TextEmbedderOptions, total=False):
             True,
             "If `True`, a document that cannot be embedded raises, and the error holds what had landed: `partial`, and"
             " `documents`, the copies with an embedding. If `False`, such documents come out of `failed_documents` and"
-            ' `meta["failed"]` says why; what is no document's fault (401, 402, 403, 404) still raises.',
+            ' `meta["failed"]` says why; what is the fault of none (401, 402, 403, 404) still raises.',
         ),
     ]
 

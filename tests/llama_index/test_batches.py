@@ -13,7 +13,7 @@ from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
-from llama_index.core.schema import TextNode
+from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from tqdm.auto import tqdm
 
 from openrouter_embeddings import InputError, InsufficientCreditsError, InvalidRequestError
@@ -96,6 +96,20 @@ def test_an_error_names_the_nodes_of_a_pipeline(make, embeddings_gateway, run):
     with pytest.raises(InputError) as caught:
         run(make(), [nodes[0], TextNode(id_="empty", text="")])
     assert str(caught.value).endswith("to get a zero embedding in its place. Nodes: 'empty'.")
+
+
+def test_an_error_names_the_documents_of_the_nodes(make, embeddings_gateway, run):
+    embeddings_gateway.trouble("refuse_text", contains="bad", times=None)
+    nodes = [
+        TextNode(
+            id_=f"node-{number}", text=text, relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=document)}
+        )
+        for number, (text, document) in enumerate([("good", "a"), ("bad 1", "b"), ("fine", "b"), ("bad 2", "b")])
+    ]
+    with pytest.raises(InvalidRequestError) as caught:
+        run(make(), nodes)
+    assert str(caught.value).endswith(" Nodes: 'node-1' and 'node-3'. Documents: 'b'.")
+    assert "Pass resume=" not in str(caught.value)
 
 
 def test_a_pipelines_keywords_for_other_transformations_are_none_of_ours(make, run):

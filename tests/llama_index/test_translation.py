@@ -39,7 +39,8 @@ TYPED_OTHERWISE = {
 def test_the_fields_are_the_cores_options_with_its_types_defaults_and_meanings():
     mine = OpenRouterEmbedding.model_fields
     types = get_type_hints(ClientOptions, localns={"httpx": httpx})
-    assert mine.keys() - BaseEmbedding.model_fields.keys() == types.keys()
+    theirs = BaseEmbedding.model_fields.keys() | {"rate_limiter"}  # older ones have none
+    assert mine.keys() - theirs == types.keys()
     for option in fields(Options):
         name = option.name
         if name == "model":
@@ -126,7 +127,7 @@ def test_a_missing_model_is_refused():
         {"dimensions": 0},
         {"dimensions": "many"},
         {"dimensions": True},
-        {"timeout": "60"},
+        {"timeout": "long"},
         {"embed_batch_size": 0},
         {"embed_batch_size": -1},
         {"base_url": "ftp://example.org"},

@@ -124,10 +124,10 @@ class Words:
         Args:
             error: Of the core.
             things: What the objects are, at the start of the sentence that names them.
-            ids: Theirs, one for each input of the call.
+            ids: Theirs, one for each input of the call; an empty one is none.
         """
         message = self.said(error.message.replace(RESUME_HINT, self.resume))
-        about = [ids[position] for position in error.positions if position < len(ids)]
+        about = list(dict.fromkeys(ids[place] for place in error.positions if place < len(ids) and ids[place]))
         return error.reworded(f"{message} {things}: {_listed(about)}." if about else message)
 
     @contextmanager
@@ -166,8 +166,25 @@ class Words:
         return f" Did you mean {near[0]!r}?" if near else ""
 
 
+_NUMBERS: Mapping[str, type[int | float]] = {"int": int, "float": float}
 _CORE = Words(options=[option.name for option in fields(Options)])
 check_known = _CORE.check_options
+
+
+def with_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with the numbers that settings files write as text, and those of numpy, as Python's own."""
+    kinds = {option.name: _NUMBERS.get(str(option.type).removesuffix(" | None")) for option in fields(Options)}
+    return {name: _as_number(kinds.get(name), value) for name, value in options.items()}
+
+
+def _as_number(kind: type[int | float] | None, value: Any) -> Any:
+    is_text = isinstance(value, str)
+    if kind is None or not (is_text or hasattr(value, "dtype")):
+        return value
+    try:
+        return kind(value) if is_text else value.item()
+    except ValueError:
+        return value  # the option's own check says what it takes
 
 
 def _listed(ids: Sequence[str], *, most: int = 8) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr
 
 from openrouter_embeddings import ClientOptions, ConfigurationError, Options
 from openrouter_embeddings.options import meaning_of
-from openrouter_embeddings.words import Words
+from openrouter_embeddings.words import Words, with_numbers
 
 _ALIASES = {"openrouter_api_key": "api_key", "openrouter_api_base": "base_url"}
 DEFAULTS = {option.name: option.default for option in fields(Options)}
@@ -35,8 +35,8 @@ def option(name: str, **rules: Any) -> Any:
 
 
 def by_name(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options under their own names."""
+    """Return the options under their own names, as a settings class or a user gives them."""
     for alias, name in _ALIASES.items():
         if alias in options and name in options:
             raise ConfigurationError(f"{alias} and {name} are the same option. Give one of them.")
-    return {_ALIASES.get(name, name): value for name, value in options.items()}
+    return with_numbers({_ALIASES.get(name, name): value for name, value in options.items()})

@@ -15,7 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 from openrouter_embeddings import ClientOptions, ConfigurationError, Gateway, Options
 from openrouter_embeddings.option_types import Compression, EncodingFormat, OnEmpty, OnTooLong
 from openrouter_embeddings.options import meaning_of
-from openrouter_embeddings.words import Words
+from openrouter_embeddings.words import Words, with_numbers
 
 from ._store import StoreCache
 
@@ -48,7 +48,7 @@ WORDS = Words(
 
 def by_name(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options under their own names, as a dump or a user gives them; None is none."""
-    given = {name: value for name, value in options.items() if value is not None}
+    given = with_numbers({name: value for name, value in options.items() if value is not None})
     for only_in_a_dump in ("class_name", "address"):
         given.pop(only_in_a_dump, None)
     for alias, name in _ALIASES.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Unpack
 
@@ -178,13 +179,14 @@ class OpenRouterEmbedding(OptionFields):
             return ended(await self._aembed(texts, "document", resume=resume, on_progress=landed))
 
     def __call__(self, nodes: Sequence[BaseNode], **for_all: Any) -> Sequence[BaseNode]:
-        """Embed the nodes of a pipeline, which hands each transformation the keywords of all. An error names the nodes."""
-        with WORDS.for_errors(things="Nodes", ids=[node.node_id for node in nodes]):
+        """Embed the nodes of a pipeline, which hands each transformation the keywords of all. An error names the
+        nodes and their documents."""
+        with _naming(nodes):
             return super().__call__(nodes, **_of_a_batch(for_all))
 
     async def acall(self, nodes: Sequence[BaseNode], **for_all: Any) -> Sequence[BaseNode]:
         """Do what a call does, on the running event loop."""
-        with WORDS.for_errors(things="Nodes", ids=[node.node_id for node in nodes]):
+        with _naming(nodes):
             return await super().acall(nodes, **_of_a_batch(for_all))
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
@@ -226,6 +228,17 @@ class OpenRouterEmbedding(OptionFields):
         twin = super().__deepcopy__(memo)
         _ = twin.client
         return twin
+
+
+@contextmanager
+def _naming(nodes: Sequence[BaseNode]) -> Iterator[None]:
+    """Have an error name the nodes that it is about, and the documents that they are of."""
+    documents = [node.ref_doc_id or "" for node in nodes]
+    with (
+        WORDS.for_errors(things="Documents", ids=documents),
+        WORDS.for_errors(things="Nodes", ids=[node.node_id for node in nodes]),
+    ):
+        yield
 
 
 def _of_a_batch(keywords: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from haystack import default_from_dict, default_to_dict
 from haystack.utils import Secret
+from pydantic import TypeAdapter
 
 from openrouter_embeddings import (
     AsyncClient,
@@ -21,9 +22,13 @@ from openrouter_embeddings import (
     InputType,
     Usage,
 )
-from openrouter_embeddings.words import Words
+from openrouter_embeddings.words import Words, with_numbers
 
 from ._options import API_KEY, DEFAULTS
+
+_GATEWAY = TypeAdapter(Gateway)
+_LEFT_OUT = {**DEFAULTS, "skip_embedded": False}
+"""Saved only where they were stated: the core's options, and what the first saved pipelines do not have."""
 
 
 class Embedder:
@@ -50,10 +55,18 @@ class Embedder:
         """
         parameters = signature(type(self).__init__).parameters
         words.check_options(name for name in options if name not in parameters)
-        given = {name: _plain(value) for name, value in options.items() if value is not None}
+        given = {name: _plain(value) for name, value in with_numbers(options).items() if value is not None}
         if "model" not in given:
             raise ConfigurationError("No model. Pass model=..., e.g. 'qwen/qwen3-embedding-8b'.")
         defaults = {name: parameter.default for name, parameter in parameters.items() if name != "self"}
+        for name, value in given.items():
+            if (
+                name not in DEFAULTS
+                and isinstance(defaults[name], (str, bool))
+                and type(value) is not type(defaults[name])
+            ):
+                kind = "a string" if isinstance(defaults[name], str) else "True or False"
+                raise ConfigurationError(f"{name} takes {kind}, not {type(value).__name__}.")
         vars(self).update(defaults | given)
         self._stated = frozenset(given)
         if not isinstance(self.api_key, Secret):
@@ -79,10 +92,16 @@ class Embedder:
             self._client = Client(**{**for_core, "api_key": key, "base_url": self.api_base_url, **for_client})
 
     def warm_up(self) -> None:
-        """Do nothing: the client connects by itself at first use, from whichever thread that is."""
+        """Raises if a key is needed and there is none, before a pipeline has done anything else.
+
+        The client connects by itself at first use, from whichever thread that is.
+        """
+        if self._client.options.cache is None:  # what is in a cache needs no key
+            self._client.options.key()
 
     async def warm_up_async(self) -> None:
-        """Do nothing: the client connects by itself at first use, on whichever event loop that is."""
+        """Does what `warm_up` does."""
+        self.warm_up()
 
     def close(self) -> None:
         """Close the connections. The embedder can be used again and connects anew."""
@@ -115,21 +134,20 @@ class Embedder:
         :returns:
             Dictionary with serialized data.
         :raises ValueError:
-            If the API key or a header is a token or a function, or the cache or the gateway an object: only
-            `Secret.from_env_var`, a path and a name can be saved.
+            If the API key or a header is a token or a function, or the cache an object: only `Secret.from_env_var`
+            and a path can be saved.
         """
         saved: dict[str, Any] = {}
         for name in signature(type(self).__init__).parameters:
             value = _plain(getattr(self, name, None))
-            left_out = name in DEFAULTS and name not in self._stated and value == DEFAULTS[name]
+            left_out = name not in self._stated and value == _LEFT_OUT.get(name, ...)
             if value is not None and not left_out:
                 saved[name] = value
         if not isinstance(saved.get("cache", ""), str):
             message = f"A {type(saved['cache']).__name__} cannot be saved. Give the cache as the path of its file."
             raise ConfigurationError(message)
         if isinstance(saved.get("gateway"), Gateway):
-            message = "A Gateway cannot be saved. Give the name of one, and its address as api_base_url."
-            raise ConfigurationError(message)
+            saved["gateway"] = _GATEWAY.dump_python(saved["gateway"], mode="json", exclude_defaults=True)
         if "extra_headers" in saved:
             saved["extra_headers"] = {
                 name: _saved_header(name, value) for name, value in saved["extra_headers"].items()
@@ -151,6 +169,8 @@ class Embedder:
             name: MappingProxyType(value) if isinstance(value, dict) and name != "api_key" else value
             for name, value in data.get("init_parameters", {}).items()
         }
+        if isinstance(saved.get("gateway"), Mapping):
+            saved["gateway"] = _GATEWAY.validate_python(dict(saved["gateway"]))
         if saved.get("extra_headers"):
             saved["extra_headers"] = {
                 name: Secret.from_dict(value) if isinstance(value, dict) else value
@@ -163,15 +183,18 @@ class Embedder:
         return f"{self.prefix}{text}{self.suffix}" if text else ""
 
 
-def meta_of(model: str, usage: Usage, providers: Sequence[str] = (), shortened: Sequence[int] = ()) -> dict[str, Any]:
+def meta_of(
+    model: str, usage: Usage, dimensions: int | None, *, providers: Sequence[str] = (), shortened: Sequence[int] = ()
+) -> dict[str, Any]:
     """Return what a run reports: the names Haystack's tracers read, and the sums over all requests."""
-    meta = {"model": model, "usage": usage.to_dict(), "providers": list(providers)}
+    meta = {"model": model, "usage": usage.to_dict(), "dimensions": dimensions, "providers": list(providers)}
     return {**meta, "shortened": list(shortened)} if shortened else meta
 
 
 def meta_of_result(result: EmbeddingResult) -> dict[str, Any]:
     """Return what a run reports that embedded everything."""
-    return meta_of(result.model, result.usage, result.providers, result.shortened)
+    width = result.embeddings.shape[1]
+    return meta_of(result.model, result.usage, width, providers=result.providers, shortened=result.shortened)
 
 
 def _value_of(secret: Secret, what: str) -> str:

@@ -22,7 +22,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "model": "model_name model_id engine embedding_model embed_model",
     "api_key": "openai_api_key openrouter_api_key openrouter_key cohere_api_key voyage_api_key jina_api_key"
     " mistral_api_key nvidia_api_key google_api_key huggingfacehub_api_token api_token token key",
-    "base_url": "openai_api_base openrouter_api_base openai_base_url api_base api_base_url api_url server_url url host"
+    "base_url": "openai_api_base openrouter_api_base openai_base_url nvidia_base_url api_base api_base_url api_url server_url url host"
     " endpoint endpoint_url azure_endpoint",
     "dimensions": "output_dimension output_dimensionality embedding_dim embedding_dimensions truncate_dim",
     "provider": "provider_preferences provider_options openrouter_provider",
@@ -42,7 +42,8 @@ _ELSEWHERE: Mapping[str, str] = {
     "extra_headers": "default_headers headers additional_headers",
     "extra_body": "additional_kwargs model_kwargs extra_parameters",
     "http_client": "httpx_client",
-    "async_http_client": "http_async_client async_httpx_client",
+    "async_http_client": "http_async_client async_httpx_client httpx_async_client",
+    "meta_fields_to_embed": "metadata_fields_to_embed",
 }
 """Our name, and what others call the same."""
 
@@ -67,6 +68,11 @@ _NOT_NEEDED: Mapping[str, str] = {
     "openai_proxy proxy proxies": "the proxy of HTTPS_PROXY is used, and http_client= takes a client with another",
     "http_client_kwargs httpx_client_kwargs": "timeout=, extra_headers= and the proxy of HTTPS_PROXY cover most of it,"
     " and http_client= takes a whole httpx.Client",
+    "client async_client use_async_client": "the client is made of the options, in both colours: .client and .async_client",
+    "verify_ssl verify ssl_verify": "certificates are checked, SSL_CERT_FILE names a CA of yours, and http_client= takes a"
+    " client with other rules",
+    "default_query": "no address here takes a query, and extra_body= takes further fields",
+    "user_agent": "extra_headers={'user-agent': ...} replaces it",
     "reuse_client": "one client serves every thread and every event loop",
     "mode": "the method that is called says whether a text is a query or a document",
     "device trust_remote_code tokenizer_kwargs": "the model runs at the provider's",

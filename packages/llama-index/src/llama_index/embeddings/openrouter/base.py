@@ -179,8 +179,7 @@ class OpenRouterEmbedding(OptionFields):
             return ended(await self._aembed(texts, "document", resume=resume, on_progress=landed))
 
     def __call__(self, nodes: Sequence[BaseNode], **for_all: Any) -> Sequence[BaseNode]:
-        """Embed the nodes of a pipeline, which hands each transformation the keywords of all. An error names the
-        nodes and their documents."""
+        """Embed the nodes of a pipeline, which hands each transformation the keywords of all."""
         with _naming(nodes):
             return super().__call__(nodes, **_of_a_batch(for_all))
 

@@ -79,6 +79,7 @@ _NOT_TAKEN = {
     "http_client async_http_client http_async_client httpx_client http_client_kwargs": "a component is saved, and a live"
     " client cannot be. timeout=, extra_headers= and the proxy of HTTPS_PROXY cover most of what it is for",
     "openai_proxy proxy proxies": "the proxy of HTTPS_PROXY is used",
+    "verify_ssl verify ssl_verify": "certificates are checked, and SSL_CERT_FILE names a CA of yours",
     "before_request rate_limiter requests_per_minute tokens_per_minute": "a component is saved, and a limiter cannot be."
     " The pace is learnt from what the gateway refuses, and max_concurrency= bounds it",
 }

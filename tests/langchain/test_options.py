@@ -332,6 +332,14 @@ def test_a_dump_makes_the_same_object_again():
     assert OpenRouterEmbeddings.model_validate_json(model.model_dump_json()).model_dump() == model.model_dump()
 
 
+def test_an_object_that_skips_the_checks_is_not_made():
+    with pytest.raises(ConfigurationError) as caught:
+        OpenRouterEmbeddings.model_construct(model=MODEL, api_key=KEY)
+    assert str(caught.value) == (
+        "model_construct skips the checks that make the client. Write OpenRouterEmbeddings(...)."
+    )
+
+
 def test_a_subclass_may_have_fields_of_its_own():
     class Mine(OpenRouterEmbeddings):
         label: str = ""

@@ -158,6 +158,25 @@ def test_the_bar_moves_with_every_batch_and_shows_the_cost(make, batch, monkeypa
     assert all(re.fullmatch(r"\d+\.\d{4} USD", cost) for cost in costs)
 
 
+def test_observers_are_told_what_was_spent_and_no_key(make, batch):
+    handler, debug = Kept(), LlamaDebugHandler(print_trace_on_end=False)
+    get_dispatcher().add_event_handler(handler)
+    embedder = make(callback_manager=CallbackManager([debug]), embed_batch_size=8)
+    try:
+        batch(embedder, TEXTS)
+        spent = embedder.usage
+        embedder.get_query_embedding("a query")
+    finally:
+        get_dispatcher().event_handlers.remove(handler)
+    batched, query = [event for event in handler.events if isinstance(event, EmbeddingEndEvent)]
+    assert batched.tags["usage"] == spent.to_dict()
+    assert batched.tags["model_name"] == "openai/text-embedding-3-small"
+    assert (query.tags["usage"]["requests"], query.tags["usage"]["cost"] > 0) == (1, True)
+    (_, ended), _ = debug.get_event_pairs(CBEventType.EMBEDDING)
+    assert ended.payload["usage"] == spent.to_dict()
+    assert "canary" not in repr(handler.events) + repr(ended.payload)
+
+
 async def test_six_methods_agree(make):
     embedder = make()
     texts = ["first text", "second text"]

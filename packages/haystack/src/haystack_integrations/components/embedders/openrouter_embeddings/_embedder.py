@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from inspect import signature
 from types import MappingProxyType
 from typing import Any, Self
 
 from haystack import default_from_dict, default_to_dict
+from haystack.tracing.tracer import tracer
 from haystack.utils import Secret
 from pydantic import TypeAdapter
 
@@ -21,6 +23,7 @@ from openrouter_embeddings import (
     Gateway,
     InputType,
     Usage,
+    track_usage,
 )
 from openrouter_embeddings.words import Words, with_numbers
 
@@ -177,6 +180,16 @@ class Embedder:
                 for name, value in saved["extra_headers"].items()
             }
         return default_from_dict(cls, {**data, "init_parameters": saved})
+
+    @contextmanager
+    def _traced(self) -> Iterator[None]:
+        """Trace what a call asks for and what it has spent, below the span of the component: no text, no key."""
+        tags, parent = {"model": self.model, "input_type": self.input_type}, tracer.current_span()
+        with tracer.trace("openrouter_embeddings.embed", tags=tags, parent_span=parent) as span, track_usage() as usage:
+            try:
+                yield
+            finally:
+                span.set_tags(usage.total.to_dict())
 
     def _around(self, text: str) -> str:
         """Return a text between prefix and suffix. An empty one stays empty, so that `on_empty` decides about it."""

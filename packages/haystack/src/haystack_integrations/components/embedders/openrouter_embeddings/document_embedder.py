@@ -97,7 +97,7 @@ class OpenRouterDocumentEmbedder(Embedder):
         if not run.has_something_to_send():
             return run.nothing()
         try:
-            with progress_bar(len(documents), wanted=self.progress_bar) as landed:
+            with self._traced(), progress_bar(len(documents), wanted=self.progress_bar) as landed:
                 result = self.client.embed(
                     run.texts, input_type=self.input_type, **self._resumed(run), on_progress=landed
                 )
@@ -124,7 +124,7 @@ class OpenRouterDocumentEmbedder(Embedder):
         if not run.has_something_to_send():
             return run.nothing()
         try:
-            with progress_bar(len(documents), wanted=self.progress_bar) as landed:
+            with self._traced(), progress_bar(len(documents), wanted=self.progress_bar) as landed:
                 result = await self.async_client.embed(
                     run.texts, input_type=self.input_type, **self._resumed(run), on_progress=landed
                 )

@@ -48,7 +48,7 @@ class OpenRouterTextEmbedder(Embedder):
               `providers`; `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
         :raises TypeError: If the input is not a string.
         """
-        with TEXT_WORDS.for_errors():
+        with TEXT_WORDS.for_errors(), self._traced():
             result = self.client.embed([self._checked(text)], input_type=self.input_type)
         return {"embedding": result.tolist()[0], "meta": meta_of_result(result)}
 
@@ -63,7 +63,7 @@ class OpenRouterTextEmbedder(Embedder):
               `providers`; `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
         :raises TypeError: If the input is not a string.
         """
-        with TEXT_WORDS.for_errors():
+        with TEXT_WORDS.for_errors(), self._traced():
             result = await self.async_client.embed([self._checked(text)], input_type=self.input_type)
         return {"embedding": result.tolist()[0], "meta": meta_of_result(result)}
 

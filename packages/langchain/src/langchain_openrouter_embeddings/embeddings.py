@@ -20,13 +20,22 @@ from pydantic import (
 )
 
 from langchain_openrouter_embeddings._options import DEFAULTS, WORDS, OpenRouterOptions, OptionFields, by_name
-from openrouter_embeddings import AsyncClient, Client, ConfigurationError, InputType, Options, Usage
+from langchain_openrouter_embeddings._pictures import EmbedsPictures
+from openrouter_embeddings import (
+    AsyncClient,
+    Client,
+    ConfigurationError,
+    Input,
+    InputType,
+    Options,
+    Usage,
+)
 from openrouter_embeddings.words import without_values
 
 _FROM_ENVIRONMENT = ("api_key", "base_url")
 
 
-class OpenRouterEmbeddings(OptionFields, Embeddings):
+class OpenRouterEmbeddings(OptionFields, EmbedsPictures, Embeddings):
     """OpenRouter embedding model integration.
 
     Queries and documents are marked as the model wants it, so one object is right in any vector store. Batches,
@@ -190,13 +199,13 @@ class OpenRouterEmbeddings(OptionFields, Embeddings):
         WORDS.check_call(unknown)
         return (await self._aembed([text], "query"))[0]
 
-    def _embed(self, texts: list[str], input_type: InputType) -> list[list[float]]:
+    def _embed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]:
         with WORDS.for_errors():
-            return self._client.embed(texts, input_type=input_type).tolist()
+            return self._client.embed(inputs, input_type=input_type).tolist()
 
-    async def _aembed(self, texts: list[str], input_type: InputType) -> list[list[float]]:
+    async def _aembed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]:
         with WORDS.for_errors():
-            return (await self._async_client.embed(texts, input_type=input_type)).tolist()
+            return (await self._async_client.embed(inputs, input_type=input_type)).tolist()
 
     @model_validator(mode="wrap")
     @classmethod

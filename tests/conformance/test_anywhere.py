@@ -92,8 +92,9 @@ def test_one_loop_after_another_sends_each_request_once(make, sent, texts):
     assert len(sent()) == subject.usage.requests == 3
 
 
+@pytest.mark.parametrize("used", [True, False], ids=["used", "fresh"])
 @pytest.mark.parametrize("how", ["pickle", "deepcopy", "copy"])
-def test_a_copy_works_like_the_original(make, sent, truth, texts, how):
+def test_a_copy_works_like_the_original(make, sent, truth, texts, how, used):
     """Objects travel to workers and carry their configuration, never a socket; totals start anew after a pickle.
 
     Troubleshooting: an error about locks or sockets means that something alive is pickled; another width or side, that
@@ -101,7 +102,8 @@ def test_a_copy_works_like_the_original(make, sent, truth, texts, how):
     """
     copied = {"pickle": lambda one: pickle.loads(pickle.dumps(one)), "deepcopy": copy.deepcopy, "copy": copy.copy}[how]
     subject = make(batch_size=4, provider={"zdr": True})
-    subject.embed_documents(texts[:4])
+    if used:
+        subject.embed_documents(texts[:4])
     subject.parts = [copied(part) for part in subject.parts]
     np.testing.assert_allclose(subject.embed_documents(texts[:8]), truth.rows(texts[:8]), atol=1e-6)
     np.testing.assert_allclose(subject.embed_query(texts[0]), truth.rows(texts[:1])[0], atol=1e-6)

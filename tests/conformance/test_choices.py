@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
@@ -99,6 +100,36 @@ def test_an_answer_that_was_lost_is_fetched_from_there(make, gateway, truth, tex
     np.testing.assert_allclose(subject.embed_documents(texts[:3]), truth.rows(texts[:3]), atol=1e-6)
     assert gateway.paid_inputs() == 3
     assert (subject.usage.requests, subject.usage.replays, subject.usage.server_cached) == (2, 1, 1)
+
+
+def test_a_limiter_of_the_users_is_asked_for_each_request(kind, make, gateway, sent, texts):
+    """`before_request=`: retries included, with the estimated tokens, in a thread where there is an event loop.
+
+    Troubleshooting: fewer calls mean that it is asked once a call; a call on the loop's own thread would stop the loop.
+    """
+    if kind.needs == "haystack":
+        return  # a component is saved, and a function cannot be
+    asked = []
+    gateway.trouble("status", status=503, retry_after=0.01)
+    make(batch_size=10, before_request=lambda tokens: asked.append((tokens, threading.get_ident()))).embed_documents(
+        texts
+    )
+    assert len(asked) == len(sent()) == 5
+    assert all(tokens > 0 for tokens, _ in asked)
+    if kind.is_async:
+        assert threading.get_ident() not in {thread for _, thread in asked}
+
+
+def test_a_limiter_that_raises_ends_the_call(kind, make, sent, texts):
+    """Its exception comes out as it is, and nothing is sent.
+
+    Troubleshooting: an error of ours hides what the user's code says.
+    """
+    if kind.needs == "haystack":
+        return  # see above
+    with pytest.raises(ZeroDivisionError):
+        make(before_request=lambda tokens: tokens / 0).embed_documents(texts)
+    assert sent() == []
 
 
 def test_a_width_that_is_ignored_is_cut_where_that_is_chosen(make, gateway, truth, texts):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -38,6 +39,26 @@ def test_what_the_clients_spend_is_counted_and_cached_with_the_object(make, gate
     assert gateway.paid_inputs() == 3
     assert client.usage == async_client.usage
     assert (subject.usage.requests, subject.usage.cached) == (1, 6)
+
+
+def test_the_limit_of_requests_in_flight_is_one_for_all(make, gateway, texts):
+    """Threads that call the object, and tasks that call its async client, stay within one `max_concurrency` together.
+
+    Troubleshooting: four in flight mean that each colour has a limit of its own.
+    """
+    subject = make(max_concurrency=2)
+    async_client = both(subject)[1]
+    gateway.trouble("slow", seconds=0.03, times=None)
+
+    async def tasks():
+        await asyncio.gather(*(async_client.embed_documents([f"{text} asked for on a loop"]) for text in texts[:6]))
+
+    with ThreadPoolExecutor(7) as pool:
+        loop = pool.submit(asyncio.run, tasks())
+        list(pool.map(subject.embed_documents, [[text] for text in texts[:6]]))
+        loop.result()
+    assert gateway.max_in_flight() <= 2
+    assert gateway.paid_inputs() == 12
 
 
 def test_the_limit_on_cost_is_one_for_all(make, truth, sent, texts):

@@ -54,7 +54,7 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(make):
     ("option", "value"),
     [
         ("dimensions", 0),
-        ("dimensions", "64"),
+        ("dimensions", "many"),
         ("batch_size", -1),
         ("max_concurrency", 0),
         ("timeout", 0),
@@ -117,3 +117,21 @@ def test_any_text_that_is_unicode_is_taken(make, sent):
     rows = make().embed_documents(odd)
     assert np.isfinite(rows).all()
     assert [text for one in sent() for text in one.body["input"]] == odd
+
+
+def test_numbers_are_taken_as_settings_files_and_numpy_give_them(kind, make, gateway, sent, texts):
+    """`"64"` from YAML or the environment and `np.int64(64)` mean 64; what is no number is refused.
+
+    Troubleshooting: a `ConfigurationError` means that an adapter checks before it converts; a width of its own type in
+    a dump, that it does not convert at all.
+    """
+    given = {"dimensions": np.int64(32), "batch_size": np.int32(10), "timeout": np.float32(30)}
+    if kind.needs != "openrouter_embeddings":  # the core's own options are written in Python
+        given |= {"dimensions": "32", "retry_timeout": "0.5", "max_cost": "1"}
+    subject = make(**given)
+    assert subject.embed_documents(texts[:20]).shape == (20, 32)
+    assert [one.inputs for one in sent()] == [10, 10]
+    assert not any("numpy" in dump or "np." in dump for dump in subject.dumps())
+    for wrong in ("many", "", "nan", "-1", "1.5"):
+        with pytest.raises(ConfigurationError, match="dimensions"):
+            make(dimensions=wrong)

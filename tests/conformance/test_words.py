@@ -32,6 +32,41 @@ CALLED_HERE = {
     "api_base": "base_url",
     "api_base_url": "base_url",
 }
+PEERS = {
+    "langchain_core": {
+        "OpenAI": "model dimensions deployment openai_api_version api_version openai_api_base base_url openai_api_type"
+        " openai_proxy embedding_ctx_length openai_api_key api_key openai_organization organization allowed_special"
+        " disallowed_special chunk_size max_retries request_timeout timeout headers tiktoken_enabled tiktoken_model_name"
+        " show_progress_bar model_kwargs skip_empty default_headers default_query retry_min_seconds retry_max_seconds"
+        " http_client http_async_client check_embedding_ctx_length",
+        "Voyage": "model batch_size show_progress_bar truncation output_dimension voyage_api_key",
+        "Cohere": "client async_client model truncate cohere_api_key embedding_types max_retries request_timeout user_agent"
+        " base_url",
+        "NVIDIA": "model truncate dimensions max_batch_size nvidia_api_key api_key base_url nvidia_base_url default_headers"
+        " verify_ssl",
+    },
+    "llama_index.core": {
+        "OpenAI": "mode model model_name embed_batch_size dimensions additional_kwargs api_key api_base api_version"
+        " max_retries timeout reuse_client callback_manager default_headers http_client async_http_client num_workers"
+        " embeddings_cache rate_limiter",
+        "Voyage": "model_name voyage_api_key embed_batch_size truncation output_dtype output_dimension callback_manager",
+        "Cohere": "cohere_api_key api_key model_name truncate input_type embedding_type embed_batch_size callback_manager"
+        " base_url timeout httpx_client httpx_async_client num_workers",
+        "NVIDIA": "model timeout max_retries nvidia_api_key api_key base_url embed_batch_size callback_manager truncate"
+        " dimensions",
+    },
+    "haystack": {
+        "OpenAI": "api_key model dimensions api_base_url organization prefix suffix batch_size progress_bar"
+        " meta_fields_to_embed embedding_separator timeout max_retries http_client_kwargs raise_on_failure",
+        "Voyage": "model api_key input_type truncate prefix suffix output_dimension output_dtype batch_size"
+        " metadata_fields_to_embed embedding_separator progress_bar timeout max_retries",
+        "Cohere": "api_key model input_type api_base_url truncate use_async_client timeout batch_size progress_bar"
+        " meta_fields_to_embed embedding_separator embedding_type",
+        "NVIDIA": "model api_key api_url prefix suffix batch_size progress_bar meta_fields_to_embed embedding_separator"
+        " truncate timeout",
+    },
+}
+"""The words of each framework's own constructors for these services."""
 NOT_NEEDED = [
     "check_embedding_ctx_length",
     "tiktoken_enabled",
@@ -85,6 +120,22 @@ def test_what_is_not_needed_here_is_said_with_the_reason(make, word):
         make(**{word: True})
     assert str(caught.value).startswith(f"Option {word!r} is not needed: ")
     assert str(caught.value).endswith(". Leave it out.")
+
+
+@pytest.mark.parametrize("peer", ["OpenAI", "Voyage", "Cohere", "NVIDIA"])
+def test_every_word_of_a_peers_constructor_is_taken_or_answered(kind, make, peer):
+    """Whoever comes from another class of the same framework is told what to write.
+
+    Troubleshooting: the words that are left need a line in the table of words.
+    """
+    unknown = []
+    for word in PEERS.get(kind.needs, {}).get(peer, "").split():
+        try:
+            kind.construct(object.__new__(kind), {"model": "m", word: "anything"})
+        except (ValueError, TypeError) as error:  # refused for its value: the word itself is known
+            if "is unknown" in str(error) or "unexpected keyword" in str(error):
+                unknown.append(word)
+    assert unknown == []
 
 
 def test_a_misspelt_option_is_answered_with_the_nearest(make):

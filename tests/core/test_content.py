@@ -141,3 +141,28 @@ def test_a_part_that_cannot_be_sent_cannot_be_made(make, text):
 def test_the_place_of_half_a_surrogate_pair_is_found():
     assert lone_surrogate("ab\ud83d") == 2
     assert lone_surrogate("😀") is None
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\x89PNG\r\n", "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\n\x00\x00\x00WEBPVP8 ", "image/webp"),
+    ],
+)
+def test_a_picture_is_taken_as_a_path_a_url_or_its_bytes(tmp_path, head, kind):
+    file = tmp_path / f"picture.{kind.rpartition('/')[2]}"
+    file.write_bytes(head)
+    part = ImagePart.from_bytes(head, kind)
+    for given in (head, bytearray(head), file, str(file), part.url, part):
+        assert ImagePart.of(given) == part
+    assert ImagePart.of("https://example.org/a").url == "https://example.org/a"
+
+
+@pytest.mark.parametrize("wrong", [b"", b"text", b"RIFF\n\x00\x00\x00WAVE", "http://example.org/a.png"])
+def test_what_is_no_picture_is_refused_and_not_shown(wrong):
+    with pytest.raises(InputError) as caught:
+        ImagePart.of(wrong)
+    assert "example.org" not in str(caught.value)

@@ -139,6 +139,16 @@ def test_categories_are_at_most_two():
 # ----------------------------------------------------------------------------------------------------------------- clients
 
 
+def test_a_function_is_not_async():
+    assert must_be.function("before_request", print) is print
+
+    async def wait(tokens: int) -> None: ...
+
+    for wrong in ("print", wait):
+        with pytest.raises(ConfigurationError, match="before_request takes a function that is not async, not "):
+            must_be.function("before_request", wrong)
+
+
 async def test_an_http_client_is_httpxs_and_of_the_right_colour():
     sync, asynchronous = must_be.http_client(is_async=False), must_be.http_client(is_async=True)
     with httpx.Client() as client:

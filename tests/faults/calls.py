@@ -26,7 +26,7 @@ def embed_in_turn(colour: str, steps, model: str = "faults/model", **given) -> l
 
 def _in_turn(model, steps, **given):
     outcomes = []
-    with Client(model, **given) as client:
+    with Client(model, document_input_type="", **given) as client:
         for step in (*steps, lambda: None):
             try:
                 outcomes.append(client.embed_documents(TEXTS))
@@ -38,7 +38,7 @@ def _in_turn(model, steps, **given):
 
 async def _ain_turn(model, steps, **given):
     outcomes = []
-    async with AsyncClient(model, **given) as client:
+    async with AsyncClient(model, document_input_type="", **given) as client:
         for step in (*steps, lambda: None):
             try:
                 outcomes.append(await client.embed_documents(TEXTS))

@@ -30,7 +30,14 @@ def peak() -> int:
 
 def main(colour: str, url: str) -> None:
     """Embed twice: the server answers the first request rightly, the second with a bomb."""
-    options = {"base_url": url, "api_key": "any", "timeout": 60.0, "max_retries": 0, "max_replays": 0}
+    options = {
+        "document_input_type": "",
+        "base_url": url,
+        "api_key": "any",
+        "timeout": 60.0,
+        "max_retries": 0,
+        "max_replays": 0,
+    }
     if colour == "sync":
         client = Client("faults/model", **options)
 

@@ -87,7 +87,10 @@ def test_a_client_of_the_users_own_is_looked_after_too(server, name):
     SENT.clear()
     if name is not None:
         server.strike(Fault(name, GLUED[name]), times=1)
-    with httpx.Client() as own, Client("faults/model", base_url=server.url, api_key=KEY, http_client=own) as client:
+    with (
+        httpx.Client() as own,
+        Client("faults/model", base_url=server.url, api_key=KEY, http_client=own, document_input_type="") as client,
+    ):
         assert_right(client.embed_documents(TEXTS))
         assert name is None or SENT.wait(10)
         assert_right(client.embed_documents(TEXTS))

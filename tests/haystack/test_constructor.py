@@ -23,6 +23,8 @@ from .conftest import KEY, MARKED, UNMARKED
 NAMED_OTHERWISE = {
     "api_key": "a Secret of Haystack's",
     "base_url": "api_base_url",
+    "extra_headers": "a Secret too",
+    "before_request": "cannot be saved",
     "http_client": "cannot be saved",
     "async_http_client": "cannot be saved",
 }
@@ -40,7 +42,7 @@ def test_the_signature_has_the_cores_options_with_its_types_and_defaults(kind: A
     for option in fields(Options):
         name = option.name
         if name in NAMED_OTHERWISE:
-            assert name == "api_key" or name not in parameters
+            assert name in {"api_key", "extra_headers"} or name not in parameters
         elif name != "model":
             assert (parameters[name].default, parameters[name].annotation) == (option.default, types[name]), name
     assert parameters["api_base_url"].annotation == types["base_url"]
@@ -57,7 +59,7 @@ def test_the_docstring_has_a_line_for_each_parameter(kind: Any) -> None:
         f"{name}:" for name in parameters
     ]
     for option in fields(Options):
-        if option.name not in {*NAMED_OTHERWISE, "extra_headers"}:
+        if option.name not in NAMED_OTHERWISE:
             meaning = option.metadata["meaning"].replace("base_url", "api_base_url")
             assert f":param {option.name}: {meaning}" in documented
 
@@ -77,7 +79,7 @@ def test_haystacks_own_tools_make_one_of_its_parameters(kind: Any) -> None:
 def test_a_parameter_of_the_other_embedder_is_no_parameter(kind: Any) -> None:
     names = set(inspect.signature(OpenRouterDocumentEmbedder.__init__).parameters)
     own = names - set(inspect.signature(OpenRouterTextEmbedder.__init__).parameters)
-    assert own == {"progress_bar", "meta_fields_to_embed", "embedding_separator", "raise_on_failure"}
+    assert own == {"progress_bar", "meta_fields_to_embed", "embedding_separator", "raise_on_failure", "skip_embedded"}
     for name in own:
         with pytest.raises(ConfigurationError) as caught:
             OpenRouterTextEmbedder(**{"model": UNMARKED, name: None})
@@ -85,9 +87,11 @@ def test_a_parameter_of_the_other_embedder_is_no_parameter(kind: Any) -> None:
 
 
 def test_a_live_client_is_not_taken_because_it_cannot_be_saved(kind: Any) -> None:
-    for word in ("http_client", "async_http_client", "http_async_client"):
+    for word in ("http_client", "async_http_client", "http_async_client", "http_client_kwargs"):
         with pytest.raises(ConfigurationError, match="a component is saved, and a live client cannot be"):
             kind(model=UNMARKED, **{word: object()})
+    with pytest.raises(ConfigurationError, match="a component is saved, and a limiter cannot be"):
+        kind(model=UNMARKED, before_request=print)
 
 
 def test_a_missing_model_and_an_unknown_side_are_refused_with_the_way_out(kind: Any) -> None:
@@ -126,6 +130,35 @@ def test_the_choices_are_part_of_the_signature(kind: Any) -> None:
     parameters = inspect.signature(kind.__init__).parameters
     assert get_args(parameters["on_too_long"].annotation) == ("error", "truncate", "average")
     assert get_args(parameters["encoding_format"].annotation) == ("auto", "base64", "float")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"prefix": 5}, "prefix takes a string, not int."),
+        ({"suffix": ["."]}, "suffix takes a string, not list."),
+        ({"embedding_separator": 0}, "embedding_separator takes a string, not int."),
+        ({"progress_bar": "no"}, "progress_bar takes True or False, not str."),
+        ({"raise_on_failure": 0}, "raise_on_failure takes True or False, not int."),
+    ],
+)
+def test_haystacks_own_words_are_checked_too(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        OpenRouterDocumentEmbedder(model=UNMARKED, **options)
+    assert str(caught.value) == says
+
+
+def test_null_in_a_file_leaves_a_default(kind: Any) -> None:
+    made = kind(model=UNMARKED, prefix=None, suffix=None, timeout=None)
+    assert (made.prefix, made.suffix, made.timeout) == ("", "", 60.0)
+
+
+def test_the_third_output_is_there_where_it_is_used() -> None:
+    def sockets(**options: Any) -> list[str]:
+        return list(vars(OpenRouterDocumentEmbedder(model=UNMARKED, **options))["__haystack_output__"]._sockets_dict)
+
+    assert sockets() == ["documents", "meta"]
+    assert sockets(raise_on_failure=False) == ["documents", "meta", "failed_documents"]
 
 
 def test_one_field_name_alone_is_refused() -> None:

@@ -11,7 +11,7 @@ import pytest
 from haystack import Document
 from tqdm.auto import tqdm
 
-from openrouter_embeddings import ConfigurationError, InputError
+from openrouter_embeddings import ConfigurationError, InputError, InvalidRequestError
 
 from .conftest import MARKED
 
@@ -31,7 +31,6 @@ def test_every_document_gets_the_embedding_of_its_own_text(
     gateway.trouble("reversed", times=None)
     found = call(documents_embedder(batch_size=7), documents=given)
     assert [one.content for one in found["documents"]] == [one.content for one in given]
-    assert found["failed_documents"] == []
     for one in found["documents"][::6]:
         assert all(type(number) is float for number in one.embedding)
         alone = text_embedder(input_type="document").run(one.content)["embedding"]
@@ -48,7 +47,9 @@ def test_documents_are_never_changed(call: Any, documents_embedder: Any) -> None
 
 
 def test_no_documents_make_no_request(call: Any, documents_embedder: Any, gateway: Any) -> None:
-    assert call(documents_embedder(), documents=[]) == {"documents": [], "meta": {}, "failed_documents": []}
+    assert call(documents_embedder(), documents=[]) == {"documents": [], "meta": {}}
+    asked_for = documents_embedder(raise_on_failure=False)
+    assert call(asked_for, documents=[]) == {"documents": [], "meta": {}, "failed_documents": []}
     assert gateway.requests() == []
 
 
@@ -125,6 +126,55 @@ def test_a_document_is_empty_before_prefix_suffix_and_separators(
 def test_white_space_is_no_emptiness(call: Any, documents_embedder: Any, gateway: Any) -> None:
     call(documents_embedder(prefix="p"), documents=[Document(content=" ")])
     assert sent(gateway) == ["p "]
+
+
+def embedded(count: int) -> list[Document]:
+    return [Document(id=f"old-{one}", content=f"old {one}", embedding=[0.5, 0.5]) for one in range(count)]
+
+
+def test_documents_that_have_an_embedding_keep_it_where_that_is_chosen(
+    call: Any, documents_embedder: Any, gateway: Any
+) -> None:
+    new, old = documents(2), [*embedded(2), Document(id="old", content="", embedding=[0.5, 0.5])]
+    given = [old[0], new[0], old[1], new[1], old[2]]
+    found = call(documents_embedder(skip_embedded=True), documents=given)
+    assert [one.id for one in found["documents"]] == [one.id for one in given]
+    assert [one.embedding == [0.5, 0.5] for one in found["documents"]] == [True, False, True, False, True]
+    assert sorted(sent(gateway)) == ["text number 0", "text number 1"]
+    assert call(documents_embedder(skip_embedded=True), documents=old)["documents"] == old
+    assert call(documents_embedder(), documents=[old[0]])["documents"][0].embedding != [0.5, 0.5]
+    assert len(gateway.embedding_requests()) == 2
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_positions_count_the_documents_that_keep_theirs(
+    call: Any, documents_embedder: Any, gateway: Any, raises: bool
+) -> None:
+    embedder = documents_embedder(skip_embedded=True, raise_on_failure=raises)
+    gateway.trouble("refuse_text", contains="poison", times=None)
+    empty = [*embedded(2), Document(id="empty", content=""), *documents(1)]
+    refused = [*embedded(2), Document(id="poison", content="poison"), *documents(1)]
+    for given, error in ((empty, InputError), (refused, InvalidRequestError)):
+        if raises:
+            with pytest.raises(error) as caught:
+                call(embedder, documents=given)
+            assert caught.value.positions == (2,)
+            assert f"Documents: '{given[2].id}'." in str(caught.value)
+        else:
+            found = call(embedder, documents=given)
+            assert [one.id for one in found["documents"]] == [given[0].id, given[1].id, given[3].id]
+            assert found["failed_documents"] == [given[2]]
+            assert found["meta"]["failed"][0]["positions"] == [2]
+    if raises:
+        assert [one.id for one in vars(caught.value)["documents"]] == [refused[0].id, refused[1].id, refused[3].id]
+
+
+def test_meta_tells_the_width(call: Any, documents_embedder: Any, text_embedder: Any, gateway: Any) -> None:
+    for options, width in (({}, 1536), ({"dimensions": 64}, 64)):
+        assert call(documents_embedder(**options), documents=documents(1))["meta"]["dimensions"] == width
+        assert call(text_embedder(**options), text="a")["meta"]["dimensions"] == width
+        left = documents_embedder(**options, raise_on_failure=False)
+        assert call(left, documents=[Document(content="")])["meta"]["dimensions"] == width
 
 
 def test_a_missing_key_raises_whatever_raise_on_failure_says(

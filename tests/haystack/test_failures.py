@@ -14,6 +14,7 @@ from openrouter_embeddings import (
     InputError,
     InsufficientCreditsError,
     InvalidRequestError,
+    ModelNotFoundError,
     PermissionDeniedError,
     RateLimitError,
 )
@@ -98,7 +99,12 @@ def test_a_shortened_document_is_named_by_its_own_position(call: Any, documents_
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(401, AuthenticationError), (402, InsufficientCreditsError), (403, PermissionDeniedError)],
+    [
+        (401, AuthenticationError),
+        (402, InsufficientCreditsError),
+        (403, PermissionDeniedError),
+        (404, ModelNotFoundError),
+    ],
 )
 def test_what_no_document_is_to_blame_for_raises_whatever_was_chosen(
     call: Any, documents_embedder: Any, gateway: Any, status: int, error: type[Exception]

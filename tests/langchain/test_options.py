@@ -54,6 +54,7 @@ TYPED_OTHERWISE = {
     "extra_headers": "likewise",
     "provider": "pydantic would copy a TypedDict without what it does not know; the core checks it",
     "cache": "pydantic cannot check a protocol",
+    "before_request": "alive",
     "http_client": "alive",
     "async_http_client": "alive",
 }
@@ -101,7 +102,7 @@ def test_every_option_reaches_the_core():
         "coalesce_queries": True, "retry_timeout": 9.5, "max_cost": 0.25, "app_url": "https://app.example.test", "app_title": "App",
         "app_categories": ["cli-agent"],
         "extra_headers": {"x-a": "b", "x-b": SecretStr("c"), "x-c": lambda: "d"}, "extra_body": {"new": {"field": 1}},
-        "http_client": httpx.Client(), "async_http_client": httpx.AsyncClient(),
+        "before_request": len, "http_client": httpx.Client(), "async_http_client": httpx.AsyncClient(),
     }  # fmt: skip
     assert given.keys() == {option.name for option in fields(Options)} - {"cache"}
     model = OpenRouterEmbeddings(**given)
@@ -329,6 +330,14 @@ def test_a_dump_makes_the_same_object_again():
     model = OpenRouterEmbeddings(model=MODEL, dimensions=64, provider={"zdr": True})
     assert OpenRouterEmbeddings(**model.model_dump()).model_dump() == model.model_dump()
     assert OpenRouterEmbeddings.model_validate_json(model.model_dump_json()).model_dump() == model.model_dump()
+
+
+def test_an_object_that_skips_the_checks_is_not_made():
+    with pytest.raises(ConfigurationError) as caught:
+        OpenRouterEmbeddings.model_construct(model=MODEL, api_key=KEY)
+    assert str(caught.value) == (
+        "model_construct skips the checks that make the client. Write OpenRouterEmbeddings(...)."
+    )
 
 
 def test_a_subclass_may_have_fields_of_its_own():

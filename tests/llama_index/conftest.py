@@ -9,6 +9,20 @@ import pytest
 
 from llama_index.embeddings.openrouter import OpenRouterEmbedding
 
+
+class Counting:
+    """A limiter as LlamaIndex's, that holds nobody back and keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def acquire(self, num_tokens: int = 0) -> None:
+        self.asked.append(num_tokens)
+
+    async def async_acquire(self, num_tokens: int = 0) -> None:
+        raise AssertionError("the client asks in a thread")
+
+
 Maker = Callable[..., OpenRouterEmbedding]
 
 

@@ -13,7 +13,7 @@ from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
-from llama_index.core.schema import TextNode
+from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from tqdm.auto import tqdm
 
 from openrouter_embeddings import InputError, InsufficientCreditsError, InvalidRequestError
@@ -98,6 +98,20 @@ def test_an_error_names_the_nodes_of_a_pipeline(make, embeddings_gateway, run):
     assert str(caught.value).endswith("to get a zero embedding in its place. Nodes: 'empty'.")
 
 
+def test_an_error_names_the_documents_of_the_nodes(make, embeddings_gateway, run):
+    embeddings_gateway.trouble("refuse_text", contains="bad", times=None)
+    nodes = [
+        TextNode(
+            id_=f"node-{number}", text=text, relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=document)}
+        )
+        for number, (text, document) in enumerate([("good", "a"), ("bad 1", "b"), ("fine", "b"), ("bad 2", "b")])
+    ]
+    with pytest.raises(InvalidRequestError) as caught:
+        run(make(), nodes)
+    assert str(caught.value).endswith(" Nodes: 'node-1' and 'node-3'. Documents: 'b'.")
+    assert "Pass resume=" not in str(caught.value)
+
+
 def test_a_pipelines_keywords_for_other_transformations_are_none_of_ours(make, run):
     """A pipeline hands each transformation the keywords of all."""
     done = run(make(), [TextNode(text="a text")], of_another_transformation=True)
@@ -142,6 +156,25 @@ def test_the_bar_moves_with_every_batch_and_shows_the_cost(make, batch, monkeypa
     assert (len(steps), sum(steps)) == (5, 40)
     assert costs[-1] == f"{embedder.usage.cost:.4f} USD"
     assert all(re.fullmatch(r"\d+\.\d{4} USD", cost) for cost in costs)
+
+
+def test_observers_are_told_what_was_spent_and_no_key(make, batch):
+    handler, debug = Kept(), LlamaDebugHandler(print_trace_on_end=False)
+    get_dispatcher().add_event_handler(handler)
+    embedder = make(callback_manager=CallbackManager([debug]), embed_batch_size=8)
+    try:
+        batch(embedder, TEXTS)
+        spent = embedder.usage
+        embedder.get_query_embedding("a query")
+    finally:
+        get_dispatcher().event_handlers.remove(handler)
+    batched, query = [event for event in handler.events if isinstance(event, EmbeddingEndEvent)]
+    assert batched.tags["usage"] == spent.to_dict()
+    assert batched.tags["model_name"] == "openai/text-embedding-3-small"
+    assert (query.tags["usage"]["requests"], query.tags["usage"]["cost"] > 0) == (1, True)
+    (_, ended), _ = debug.get_event_pairs(CBEventType.EMBEDDING)
+    assert ended.payload["usage"] == spent.to_dict()
+    assert "canary" not in repr(handler.events) + repr(ended.payload)
 
 
 async def test_six_methods_agree(make):

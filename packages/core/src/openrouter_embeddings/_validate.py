@@ -134,6 +134,13 @@ def categories(name: str, value: Any) -> Sequence[str]:
     return list(value)
 
 
+def function(name: str, value: Any) -> Any:
+    """Take what can be called, and is no coroutine function."""
+    if not callable(value) or inspect.iscoroutinefunction(value):
+        raise ConfigurationError(f"{name} takes a function that is not async, not {type(value).__name__}.")
+    return value
+
+
 def http_client(*, is_async: bool) -> Check:
     """Take a client of httpx, of the right colour."""
     wanted = "httpx.AsyncClient" if is_async else "httpx.Client"

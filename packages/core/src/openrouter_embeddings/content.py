@@ -20,14 +20,8 @@ if TYPE_CHECKING:
 
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9]+/[a-z0-9][a-z0-9.+-]*", re.ASCII)
-
-
 _DATA_URL = re.compile(r"data:[a-z0-9]+/[a-z0-9][a-z0-9.+-]*(;[a-z0-9_-]+=[^;,\s]*)*;base64,", re.ASCII | re.IGNORECASE)
-
-
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
-
-
 # Own table first: what the platform's registry says differs from machine to machine.
 _MEDIA_TYPES = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif",
@@ -35,12 +29,16 @@ _MEDIA_TYPES = {
     ".mp4": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm", ".mpeg": "video/mpeg",
     ".pdf": "application/pdf", ".txt": "text/plain",
 }  # fmt: skip
-
-
 _FORMATS = {
     "audio/mpeg": "mp3", "audio/x-wav": "wav", "audio/wave": "wav", "audio/vnd.wave": "wav", "audio/mp4": "m4a",
     "audio/x-m4a": "m4a", "audio/x-flac": "flac", "video/quicktime": "mov", "text/plain": "txt",
 }  # fmt: skip
+_IMAGES = {
+    "image/png": rb"\x89PNG",
+    "image/jpeg": rb"\xff\xd8\xff",
+    "image/gif": b"GIF8",
+    "image/webp": b"RIFF....WEBP",
+}
 
 
 def lone_surrogate(text: str) -> int | None:
@@ -186,6 +184,25 @@ class ImagePart(_FromData):
     @classmethod
     def _built(cls, url: str, media_type: str) -> Self:  # noqa: ARG003 - an image's format is in its URL
         return cls(url)
+
+    @classmethod
+    def of(cls, image: ImagePart | str | os.PathLike[str] | bytes) -> ImagePart:
+        """Return the part of a picture that is given as a path, an https or data URL, or its bytes (PNG, JPEG, GIF, WebP)."""
+        if isinstance(image, (bytes, bytearray, memoryview)):
+            head = bytes(image[:16])
+            kind = next((kind for kind, begins in _IMAGES.items() if re.match(begins, head, re.DOTALL)), None)
+            if kind is None:
+                raise InputError(
+                    "The bytes do not say what picture they are. Use ImagePart.from_bytes(data, media_type)."
+                )
+            return cls.from_bytes(image, kind)
+        if isinstance(image, ImagePart):
+            return image
+        return (
+            cls(image)
+            if isinstance(image, str) and re.match("https?:|data:", image, re.IGNORECASE)
+            else cls.from_file(image)
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

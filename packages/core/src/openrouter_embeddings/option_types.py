@@ -63,5 +63,6 @@ class ClientOptions(TypedDict, total=False):
     app_categories: Sequence[str] | None
     extra_headers: Mapping[str, HeaderValue] | None
     extra_body: Mapping[str, Any] | None
+    before_request: Callable[[int], object] | None
     http_client: httpx.Client | None
     async_http_client: httpx.AsyncClient | None

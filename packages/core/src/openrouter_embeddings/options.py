@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +177,13 @@ class Options:
         None,
         must_be.json_mapping,
         "Merged into each request's body, field by field: for what is newer than this release.",
+    )
+    before_request: Callable[[int], object] | None = _option(
+        None,
+        must_be.function,
+        "Called before each request with its estimated tokens, and waited for: a limiter that other clients share. Where"
+        " there is an event loop, it is called in a thread.",
+        shown=False,
     )
     http_client: httpx.Client | None = _option(
         None,

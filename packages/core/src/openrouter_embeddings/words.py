@@ -22,7 +22,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "model": "model_name model_id engine embedding_model embed_model",
     "api_key": "openai_api_key openrouter_api_key openrouter_key cohere_api_key voyage_api_key jina_api_key"
     " mistral_api_key nvidia_api_key google_api_key huggingfacehub_api_token api_token token key",
-    "base_url": "openai_api_base openrouter_api_base openai_base_url api_base api_base_url api_url server_url url host"
+    "base_url": "openai_api_base openrouter_api_base openai_base_url nvidia_base_url api_base api_base_url api_url server_url url host"
     " endpoint endpoint_url azure_endpoint",
     "dimensions": "output_dimension output_dimensionality embedding_dim embedding_dimensions truncate_dim",
     "provider": "provider_preferences provider_options openrouter_provider",
@@ -42,7 +42,8 @@ _ELSEWHERE: Mapping[str, str] = {
     "extra_headers": "default_headers headers additional_headers",
     "extra_body": "additional_kwargs model_kwargs extra_parameters",
     "http_client": "httpx_client",
-    "async_http_client": "http_async_client async_httpx_client",
+    "async_http_client": "http_async_client async_httpx_client httpx_async_client",
+    "meta_fields_to_embed": "metadata_fields_to_embed",
 }
 """Our name, and what others call the same."""
 
@@ -63,10 +64,15 @@ _NOT_NEEDED: Mapping[str, str] = {
     "retry_min_seconds retry_max_seconds wait_time": "waits follow what the gateway asks for, and retry_timeout= bounds"
     " them",
     "rate_limiter requests_per_minute tokens_per_minute rpm tpm": "the pace is learnt from what the gateway refuses, and"
-    " max_concurrency= bounds it",
+    " before_request= takes a function that waits, as a limiter's acquire does",
     "openai_proxy proxy proxies": "the proxy of HTTPS_PROXY is used, and http_client= takes a client with another",
     "http_client_kwargs httpx_client_kwargs": "timeout=, extra_headers= and the proxy of HTTPS_PROXY cover most of it,"
     " and http_client= takes a whole httpx.Client",
+    "client async_client use_async_client": "the client is made of the options, in both colours: .client and .async_client",
+    "verify_ssl verify ssl_verify": "certificates are checked, SSL_CERT_FILE names a CA of yours, and http_client= takes a"
+    " client with other rules",
+    "default_query": "no address here takes a query, and extra_body= takes further fields",
+    "user_agent": "extra_headers={'user-agent': ...} replaces it",
     "reuse_client": "one client serves every thread and every event loop",
     "mode": "the method that is called says whether a text is a query or a document",
     "device trust_remote_code tokenizer_kwargs": "the model runs at the provider's",
@@ -124,10 +130,10 @@ class Words:
         Args:
             error: Of the core.
             things: What the objects are, at the start of the sentence that names them.
-            ids: Theirs, one for each input of the call.
+            ids: Theirs, one for each input of the call; an empty one is none.
         """
         message = self.said(error.message.replace(RESUME_HINT, self.resume))
-        about = [ids[position] for position in error.positions if position < len(ids)]
+        about = list(dict.fromkeys(ids[place] for place in error.positions if place < len(ids) and ids[place]))
         return error.reworded(f"{message} {things}: {_listed(about)}." if about else message)
 
     @contextmanager
@@ -166,8 +172,25 @@ class Words:
         return f" Did you mean {near[0]!r}?" if near else ""
 
 
+_NUMBERS: Mapping[str, type[int | float]] = {"int": int, "float": float}
 _CORE = Words(options=[option.name for option in fields(Options)])
 check_known = _CORE.check_options
+
+
+def with_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with the numbers that settings files write as text, and those of numpy, as Python's own."""
+    kinds = {option.name: _NUMBERS.get(str(option.type).removesuffix(" | None")) for option in fields(Options)}
+    return {name: _as_number(kinds.get(name), value) for name, value in options.items()}
+
+
+def _as_number(kind: type[int | float] | None, value: Any) -> Any:
+    is_text = isinstance(value, str)
+    if kind is None or not (is_text or hasattr(value, "dtype")):
+        return value
+    try:
+        return kind(value) if is_text else value.item()
+    except ValueError:
+        return value  # the option's own check says what it takes
 
 
 def _listed(ids: Sequence[str], *, most: int = 8) -> str:

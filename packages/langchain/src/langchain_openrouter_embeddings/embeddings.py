@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from typing import Any, Self, Unpack
 
 from langchain_core.embeddings import Embeddings
 from pydantic import (
-    BaseModel,
     ConfigDict,
-    Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
     SecretStr,
@@ -20,18 +18,24 @@ from pydantic import (
     field_serializer,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
 
-from langchain_openrouter_embeddings._options import DEFAULTS, WORDS, OpenRouterOptions, by_name, option
-from openrouter_embeddings import AsyncClient, Client, ConfigurationError, Gateway, InputType, Options, Usage
-from openrouter_embeddings.option_types import Compression, EncodingFormat, OnEmpty, OnTooLong
-from openrouter_embeddings.options import meaning_of
+from langchain_openrouter_embeddings._options import DEFAULTS, WORDS, OpenRouterOptions, OptionFields, by_name
+from langchain_openrouter_embeddings._pictures import EmbedsPictures
+from openrouter_embeddings import (
+    AsyncClient,
+    Client,
+    ConfigurationError,
+    Input,
+    InputType,
+    Options,
+    Usage,
+)
 from openrouter_embeddings.words import without_values
 
 _FROM_ENVIRONMENT = ("api_key", "base_url")
 
 
-class OpenRouterEmbeddings(BaseModel, Embeddings):
+class OpenRouterEmbeddings(OptionFields, EmbedsPictures, Embeddings):
     """OpenRouter embedding model integration.
 
     Queries and documents are marked as the model wants it, so one object is right in any vector store. Batches,
@@ -99,50 +103,6 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
 
     # Frozen, because the client is made once: an option set later would change nothing. A refused value may be a key.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    model: str = Field(description=meaning_of("model"))
-    # A key may be a callable, and so may a header's value: JSON has no word for that, its schema leaves them out.
-    api_key: SecretStr | SkipJsonSchema[Callable[[], str]] | None = option("api_key", exclude=True, repr=False)
-    gateway: str | Gateway = option("gateway")
-    base_url: str | None = option("base_url")
-    allow_plain_http: bool = option("allow_plain_http")
-    profile: str | None = option("profile")
-    dimensions: int | None = option("dimensions")
-    provider: Mapping[str, Any] | None = option("provider")
-    user: str | None = option("user")
-    session_id: str | None = option("session_id")
-    trace: Mapping[str, Any] | None = option("trace")
-    query_input_type: str | None = option("query_input_type")
-    document_input_type: str | None = option("document_input_type")
-    query_prefix: str | None = option("query_prefix")
-    document_prefix: str | None = option("document_prefix")
-    encoding_format: EncodingFormat = option("encoding_format")
-    compression: Compression = option("compression")
-    normalize: bool | None = option("normalize")
-    batch_size: int | None = option("batch_size")
-    batch_tokens: int | None = option("batch_tokens")
-    max_concurrency: int = option("max_concurrency")
-    timeout: float = option("timeout")
-    call_timeout: float | None = option("call_timeout")
-    max_retries: int = option("max_retries")
-    max_replays: int = option("max_replays")
-    retry_timeout: float = option("retry_timeout")
-    cache: Any = option("cache")
-    server_cache: int | None = option("server_cache")
-    max_cost: float | None = option("max_cost")
-    on_empty: OnEmpty = option("on_empty")
-    on_too_long: OnTooLong = option("on_too_long")
-    dimensions_fallback: bool = option("dimensions_fallback")
-    coalesce_queries: bool = option("coalesce_queries")
-    app_url: str | None = option("app_url")
-    app_title: str | None = option("app_title")
-    app_categories: Sequence[str] | None = option("app_categories")
-    extra_headers: Mapping[str, str | SecretStr | SkipJsonSchema[Callable[[], str]]] | None = option(
-        "extra_headers", exclude=True, repr=False
-    )
-    extra_body: Mapping[str, Any] | None = option("extra_body")
-    http_client: Any = option("http_client", exclude=True, repr=False)
-    async_http_client: Any = option("async_http_client", exclude=True, repr=False)
 
     _client: Client = PrivateAttr()
     _async_client: AsyncClient = PrivateAttr()
@@ -239,13 +199,13 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
         WORDS.check_call(unknown)
         return (await self._aembed([text], "query"))[0]
 
-    def _embed(self, texts: list[str], input_type: InputType) -> list[list[float]]:
+    def _embed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]:
         with WORDS.for_errors():
-            return self._client.embed(texts, input_type=input_type).tolist()
+            return self._client.embed(inputs, input_type=input_type).tolist()
 
-    async def _aembed(self, texts: list[str], input_type: InputType) -> list[list[float]]:
+    async def _aembed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]:
         with WORDS.for_errors():
-            return (await self._async_client.embed(texts, input_type=input_type)).tolist()
+            return (await self._async_client.embed(inputs, input_type=input_type)).tolist()
 
     @model_validator(mode="wrap")
     @classmethod
@@ -255,6 +215,11 @@ class OpenRouterEmbeddings(BaseModel, Embeddings):
             return handler(given)
         except ValidationError as refused:
             raise without_values(refused, given) from None
+
+    @classmethod
+    def model_construct(cls, *_: Any, **__: Any) -> Self:  # type: ignore[override]  # it never returns
+        """Raise: an object that skips the checks would have no client."""
+        raise ConfigurationError(f"model_construct skips the checks that make the client. Write {cls.__name__}(...).")
 
     def _given(self) -> dict[str, Any]:
         """Return what copies and pickles are built anew from: they share no connection and no totals."""

@@ -15,6 +15,7 @@ from openrouter_embeddings._protocol import BatchResult, Diagnosis
 from openrouter_embeddings.errors import EmbeddingError, InputError, Partial
 from openrouter_embeddings.results import EmbeddingResult
 from openrouter_embeddings.usage import Usage
+from openrouter_embeddings.words import RESUME_HINT
 
 from .batches import Batch, BatchQueue
 from .effects import Flow
@@ -23,8 +24,6 @@ from .learned import LearnedLimits
 from .outcome import Outcome
 from .rows import RowTable
 from .settings import CallSettings
-
-RESUME_HINT = " Pass resume=error.partial to embed only the rest."
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +281,7 @@ class EmbedCall:
         if partial.positions_done:
             total = len(self.inputs.index_of_position)
             message += f" {len(partial.positions_done):,} of {total:,} embeddings landed and are in .partial."
-            message += RESUME_HINT
+            message += f" {RESUME_HINT}"
         named = error.reworded(message, partial=partial)
         if any(error is failure for failure in self.failures.values()):
             named.positions = tuple(self.inputs.positions(list(self.failures)))

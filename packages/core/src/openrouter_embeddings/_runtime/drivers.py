@@ -105,8 +105,9 @@ async def adrive(flow: Flow[T], runtime: Runtime, scope: CancelScope, group: _Ta
                 case Exchange(url, body, max_bytes, seconds, keyed):
                     exchange = runtime.transport.aexchange
                     done = await exchange(url, body, max_bytes=max_bytes, seconds=seconds, keyed=keyed)
-                case Block(work):
-                    done = await asyncio.get_running_loop().run_in_executor(runtime.disk, work)
+                case Block(work, is_users):
+                    threads = runtime.user if is_users else runtime.disk
+                    done = await asyncio.get_running_loop().run_in_executor(threads, work)
                 case RunBeside(flows):
                     done = await _Tasks(runtime, scope).run(flows)
                 case StartBeside(other):

@@ -36,6 +36,8 @@ W = TypeVar("W", bound=Waker)
 _MAX_LISTING = 64 * 1024 * 1024
 _CACHE_SECONDS = 60.0
 """What a disk may take before the call counts as one that stands still."""
+_BEFORE_REQUEST_SECONDS = 3600.0
+"""Likewise a limiter of the user's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Do what may block: off the loop, where there is one."""
+    """Do what may block: off the loop, where there is one, and apart from the cache where it is the user's."""
 
     work: Callable[[], Any]
+    is_users: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,9 @@ def _performed(effect: Effect, runtime: Runtime, scope: CancelScope, waiter: Cal
 def _send(
     effect: Send[T], runtime: Runtime, scope: CancelScope, waiter: Callable[[], W]
 ) -> Steps[W, Sent[T] | NotSent]:
+    if (before_request := runtime.before_request) is not None:
+        scope.will_move_within(_BEFORE_REQUEST_SECONDS)
+        yield Block(lambda: before_request(effect.tokens), is_users=True)
     waiting = runtime.dispatcher.acquire(
         scope,
         waiter,

@@ -43,6 +43,7 @@ class Runtime(ForkAware):
         transport: Exchanges requests for answers.
         cache: What is paid for, kept.
         url: Where embeddings are asked for.
+        before_request: The user's, called with the estimated tokens of each request.
         clock: Monotonic seconds.
         jitter: Random numbers in [0, 1).
     """
@@ -54,6 +55,7 @@ class Runtime(ForkAware):
         transport: Transport,
         cache: GuardedCache,
         url: str,
+        before_request: Callable[[int], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -63,10 +65,12 @@ class Runtime(ForkAware):
         self.transport = transport
         self.cache = cache
         self.url = url
+        self.before_request = before_request
         self.background: set[Any] = set()
         """What streams have begun and not seen through: futures and tasks."""
         self._lock = Lock()
         self._disk: ThreadPoolExecutor | None = None
+        self._user: ThreadPoolExecutor | None = None
         super().__init__()
 
     @property
@@ -80,8 +84,16 @@ class Runtime(ForkAware):
                 self._disk = ThreadPoolExecutor(2, thread_name_prefix="openrouter-embeddings-cache")
             return self._disk
 
+    @property
+    def user(self) -> ThreadPoolExecutor:
+        """The thread in which asyncio waits for `before_request`."""
+        with self._lock:
+            if self._user is None:
+                self._user = ThreadPoolExecutor(1, thread_name_prefix="openrouter-embeddings-before-request")
+            return self._user
+
     def after_fork(self) -> None:
         """Drop what belongs to the parent: sockets, threads, streams."""
-        self._disk = None
+        self._disk = self._user = None
         self.transport.drop_connections()
         self.background.clear()

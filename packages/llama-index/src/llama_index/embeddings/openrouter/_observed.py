@@ -12,39 +12,49 @@ from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from tqdm.auto import tqdm
 
-from openrouter_embeddings import track_usage
+from openrouter_embeddings import UsageTracker, track_usage
 from openrouter_embeddings.inputs import Progress
 
 Ended = Callable[[list[Embedding]], list[Embedding]]
 
 
 @contextmanager
-def observed(embedder: BaseEmbedding, texts: list[str], *, bar: bool) -> Iterator[tuple[Progress | None, Ended]]:
-    """Tell that a batch begins. Yield what is told how far it is, if anything is, and what is handed its embeddings."""
+def observed(
+    embedder: BaseEmbedding, texts: list[str], *, bar: bool = False
+) -> Iterator[tuple[Progress | None, Ended]]:
+    """Tell that a batch begins. Yield what is told how far it is, if anything is, and what is handed its embeddings.
+
+    What was spent stands in the payload of the callback's end, and in the tags of the end event.
+    """
     payload = embedder.to_payload()
     dispatcher.event(EmbeddingStartEvent(model_dict=payload))
     about: dict[str, Any] = {EventPayload.SERIALIZED: payload}
     with (
+        track_usage() as usage,
         embedder.callback_manager.event(CBEventType.EMBEDDING, payload=about) as event,
-        _bar(len(texts), bar) as landed,
+        _bar(len(texts), bar, usage) as landed,
     ):
 
         def ended(embeddings: list[Embedding]) -> list[Embedding]:
-            event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: embeddings})
-            dispatcher.event(EmbeddingEndEvent(chunks=texts, embeddings=embeddings))
+            spent = usage.total.to_dict()
+            event.on_end(
+                payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: embeddings, "usage": dict(spent)}
+            )
+            tags = {"model_name": payload["model_name"], "usage": spent}
+            dispatcher.event(EmbeddingEndEvent(chunks=texts, embeddings=embeddings, tags=tags))
             return embeddings
 
         yield landed, ended
 
 
 @contextmanager
-def _bar(total: int, shown: bool) -> Iterator[Progress | None]:
+def _bar(total: int, shown: bool, usage: UsageTracker) -> Iterator[Progress | None]:
     """Show how many texts are done, how fast, and for how much."""
     if not shown:
         yield None
         return
     lock = Lock()
-    with track_usage() as usage, tqdm(total=total, desc="Generating embeddings", unit="text") as bar:
+    with tqdm(total=total, desc="Generating embeddings", unit="text") as bar:
 
         def landed(done: int, _: int) -> None:
             with lock:  # batches land on many threads, and a count that arrives late is no step back

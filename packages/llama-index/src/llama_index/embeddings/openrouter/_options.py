@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llama_index.core.bridge.pydantic import Field, TypeAdapter
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.bridge.pydantic import ConfigDict, Field, SecretStr, TypeAdapter
 from llama_index.core.callbacks import CallbackManager
+from llama_index.core.storage.kvstore.types import BaseKVStore
+from pydantic.json_schema import SkipJsonSchema
 
 from openrouter_embeddings import ClientOptions, ConfigurationError, Gateway, Options
+from openrouter_embeddings.option_types import Compression, EncodingFormat, OnEmpty, OnTooLong
 from openrouter_embeddings.options import meaning_of
-from openrouter_embeddings.words import Words
+from openrouter_embeddings.words import Words, with_numbers
+
+from ._store import StoreCache
+
+if TYPE_CHECKING:  # not in every LlamaIndex that is allowed
+    from llama_index.core.rate_limiter import BaseRateLimiter
 
 _ALIASES = {"model": "model_name", "api_base": "base_url"}
 DEFAULTS = {option.name: option.default for option in fields(Options) if option.name != "model"}
@@ -23,19 +32,15 @@ class EmbeddingOptions(ClientOptions, total=False):
     model: str
     api_base: str | None
     embed_batch_size: int
+    embeddings_cache: BaseKVStore | None
     num_workers: int | None
+    rate_limiter: BaseRateLimiter | None
     callback_manager: CallbackManager | None
 
 
 WORDS = Words(
     options=["model_name", *DEFAULTS, *EmbeddingOptions.__annotations__],
     names={" list_models()": " .client.list_models()"},
-    reasons={
-        "embeddings_cache": "it keys by the text alone, so that queries would get documents' embeddings, and one width or"
-        " model another's. Use the client's own: cache='embeddings.sqlite'",
-        "rate_limiter": "it would be asked once for all the requests of a call. The client learns the pace from what the"
-        " gateway refuses, and max_concurrency= bounds it",
-    },
     resume="get_text_embedding_batch(texts, resume=error.partial) embeds only the rest, and so does the same call or"
     " pipeline again where the embedder has a cache=.",
 )
@@ -43,7 +48,7 @@ WORDS = Words(
 
 def by_name(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options under their own names, as a dump or a user gives them; None is none."""
-    given = {name: value for name, value in options.items() if value is not None}
+    given = with_numbers({name: value for name, value in options.items() if value is not None})
     for only_in_a_dump in ("class_name", "address"):
         given.pop(only_in_a_dump, None)
     for alias, name in _ALIASES.items():
@@ -67,3 +72,77 @@ def unsaved(name: str) -> Any:
 def own(default: Any, meaning: str, **rules: Any) -> Any:
     """A field of the base class, likewise in no dump."""
     return Field(default=default, description=meaning, exclude=True, repr=False, **rules)
+
+
+class OptionFields(BaseEmbedding):
+    """Every option as a field."""
+
+    # A refused value is never printed: it may be a key or a text.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    gateway: str | Gateway = saved("gateway")
+    base_url: str | None = saved("base_url")
+    allow_plain_http: bool = saved("allow_plain_http")
+    profile: str | None = saved("profile")
+    dimensions: int | None = saved("dimensions")
+    provider: Mapping[str, Any] | None = saved("provider")
+    query_input_type: str | None = saved("query_input_type")
+    document_input_type: str | None = saved("document_input_type")
+    query_prefix: str | None = saved("query_prefix")
+    document_prefix: str | None = saved("document_prefix")
+    normalize: bool | None = saved("normalize")
+    on_empty: OnEmpty = saved("on_empty")
+    on_too_long: OnTooLong = saved("on_too_long")
+    dimensions_fallback: bool = saved("dimensions_fallback")
+    extra_body: Mapping[str, Any] | None = saved("extra_body")
+
+    api_key: SecretStr | SkipJsonSchema[Callable[[], str]] | None = unsaved("api_key")
+    user: str | None = unsaved("user")
+    session_id: str | None = unsaved("session_id")
+    trace: Mapping[str, Any] | None = unsaved("trace")
+    encoding_format: EncodingFormat = unsaved("encoding_format")
+    compression: Compression = unsaved("compression")
+    batch_size: int | None = unsaved("batch_size")
+    batch_tokens: int | None = unsaved("batch_tokens")
+    max_concurrency: int = unsaved("max_concurrency")
+    timeout: float = unsaved("timeout")
+    call_timeout: float | None = unsaved("call_timeout")
+    max_retries: int = unsaved("max_retries")
+    max_replays: int = unsaved("max_replays")
+    retry_timeout: float = unsaved("retry_timeout")
+    cache: Any = unsaved("cache")
+    server_cache: int | None = unsaved("server_cache")
+    max_cost: float | None = unsaved("max_cost")
+    coalesce_queries: bool = unsaved("coalesce_queries")
+    app_url: str | None = unsaved("app_url")
+    app_title: str | None = unsaved("app_title")
+    app_categories: Sequence[str] | None = unsaved("app_categories")
+    extra_headers: Mapping[str, str | SecretStr | SkipJsonSchema[Callable[[], str]]] | None = unsaved("extra_headers")
+    before_request: Any = unsaved("before_request")
+    http_client: Any = unsaved("http_client")
+    async_http_client: Any = unsaved("async_http_client")
+
+    # The base class allows 2048 at most, as OpenAI does. Here more is no bound, where the model's own is narrower.
+    embed_batch_size: int = own(8192, "Most texts a request, where `batch_size` or the model allows more.", gt=0)
+    num_workers: int | None = own(None, "Most requests at a time, where `max_concurrency` allows more.", gt=0)
+    embeddings_cache: Any = own(
+        None, "A key-value store to keep embeddings in, in place of `cache`, and under its keys."
+    )
+    rate_limiter: Any = own(None, "Asked for each request, with its estimated tokens, in place of `before_request`.")
+
+    def _for_client(self) -> dict[str, Any]:
+        """Return the core's options that were set, with what the base class has its own words for."""
+        given = {name: getattr(self, name) for name in DEFAULTS}
+        options = {name: value for name, value in given.items() if value is not None and value is not DEFAULTS[name]}
+        if self.num_workers is not None:
+            options["max_concurrency"] = min(self.num_workers, self.max_concurrency)
+        for theirs, ours in (("embeddings_cache", "cache"), ("rate_limiter", "before_request")):
+            if getattr(self, theirs) is not None and ours in options:
+                raise ConfigurationError(f"{theirs}= and {ours}= do the same. Give one of them.")
+        if self.embeddings_cache is not None:
+            options["cache"] = StoreCache(self.embeddings_cache)
+        if self.rate_limiter is not None:
+            if not callable(getattr(self.rate_limiter, "acquire", None)):
+                raise ConfigurationError(f"rate_limiter has no acquire: {type(self.rate_limiter).__name__}.")
+            options["before_request"] = self.rate_limiter.acquire
+        return options

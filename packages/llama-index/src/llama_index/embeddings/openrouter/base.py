@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Unpack
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
-from llama_index.core.bridge.pydantic import (
-    ConfigDict,
-    PrivateAttr,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from llama_index.core.bridge.pydantic import PrivateAttr, ValidationError, model_validator
 from llama_index.core.schema import BaseNode
 from pydantic import ModelWrapValidatorHandler
-from pydantic.json_schema import SkipJsonSchema
 from wrapt import when_imported
 
 from openrouter_embeddings import AsyncClient, Client, ConfigurationError, Gateway, InputType, Options, Partial, Usage
-from openrouter_embeddings.option_types import Compression, EncodingFormat, OnEmpty, OnTooLong
 from openrouter_embeddings.words import without_values
 
 from ._observed import observed
-from ._options import DEFAULTS, WORDS, EmbeddingOptions, by_name, own, saved, unsaved
+from ._options import DEFAULTS, WORDS, EmbeddingOptions, OptionFields, by_name
 
+_ALIVE = ("api_key", "cache", "embeddings_cache", "rate_limiter", "before_request", "http_client", "async_http_client")
 _PAYLOAD = ("model_name", "embed_batch_size", "dimensions", "gateway", "provider")
 
 
-class OpenRouterEmbedding(BaseEmbedding):
+class OpenRouterEmbedding(OptionFields):
     """Embeds queries and documents, each marked as its model wants it, through one core client.
 
     The options are those of `openrouter_embeddings.Client`. Batches, retries, limits and checks are the core's, and a
@@ -47,55 +41,6 @@ class OpenRouterEmbedding(BaseEmbedding):
         ```
     """
 
-    # A refused value is never printed: it may be a key or a text.
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    gateway: str | Gateway = saved("gateway")
-    base_url: str | None = saved("base_url")
-    allow_plain_http: bool = saved("allow_plain_http")
-    profile: str | None = saved("profile")
-    dimensions: int | None = saved("dimensions")
-    provider: Mapping[str, Any] | None = saved("provider")
-    query_input_type: str | None = saved("query_input_type")
-    document_input_type: str | None = saved("document_input_type")
-    query_prefix: str | None = saved("query_prefix")
-    document_prefix: str | None = saved("document_prefix")
-    normalize: bool | None = saved("normalize")
-    on_empty: OnEmpty = saved("on_empty")
-    on_too_long: OnTooLong = saved("on_too_long")
-    dimensions_fallback: bool = saved("dimensions_fallback")
-    extra_body: Mapping[str, Any] | None = saved("extra_body")
-
-    api_key: SecretStr | SkipJsonSchema[Callable[[], str]] | None = unsaved("api_key")
-    user: str | None = unsaved("user")
-    session_id: str | None = unsaved("session_id")
-    trace: Mapping[str, Any] | None = unsaved("trace")
-    encoding_format: EncodingFormat = unsaved("encoding_format")
-    compression: Compression = unsaved("compression")
-    batch_size: int | None = unsaved("batch_size")
-    batch_tokens: int | None = unsaved("batch_tokens")
-    max_concurrency: int = unsaved("max_concurrency")
-    timeout: float = unsaved("timeout")
-    call_timeout: float | None = unsaved("call_timeout")
-    max_retries: int = unsaved("max_retries")
-    max_replays: int = unsaved("max_replays")
-    retry_timeout: float = unsaved("retry_timeout")
-    cache: Any = unsaved("cache")
-    server_cache: int | None = unsaved("server_cache")
-    max_cost: float | None = unsaved("max_cost")
-    coalesce_queries: bool = unsaved("coalesce_queries")
-    app_url: str | None = unsaved("app_url")
-    app_title: str | None = unsaved("app_title")
-    app_categories: Sequence[str] | None = unsaved("app_categories")
-    extra_headers: Mapping[str, str | SecretStr | SkipJsonSchema[Callable[[], str]]] | None = unsaved("extra_headers")
-    http_client: Any = unsaved("http_client")
-    async_http_client: Any = unsaved("async_http_client")
-
-    # The base class allows 2048 at most, as OpenAI does. Here more is no bound, where the model's own is narrower.
-    embed_batch_size: int = own(8192, "Most texts a request, where `batch_size` or the model allows more.", gt=0)
-    num_workers: int | None = own(None, "Most requests at a time, where `max_concurrency` allows more.", gt=0)
-    embeddings_cache: Any = own(None, "Not taken: it keys by the text alone. Use `cache`.")
-
     _built: tuple[dict[str, Any], Client] | None = PrivateAttr(default=None)
 
     def __init__(self, model_name: str | None = None, **options: Unpack[EmbeddingOptions]) -> None:
@@ -104,13 +49,14 @@ class OpenRouterEmbedding(BaseEmbedding):
         Args:
             model_name: The gateway's model id, e.g. `qwen/qwen3-embedding-8b`; `model=` says the same.
             **options: Those of `openrouter_embeddings.Client` (`api_base` says the same as `base_url`), and
-                `embed_batch_size`, `num_workers` and `callback_manager` of the base class.
+                `embed_batch_size`, `num_workers`, `embeddings_cache`, `rate_limiter` and `callback_manager` of the base
+                class.
 
         Raises:
             ConfigurationError: An option is unknown, given twice, or cannot be right.
         """
         given = by_name({"model_name": model_name, **options})
-        WORDS.check_options([name for name in given if name not in type(self).model_fields or name in WORDS.reasons])
+        WORDS.check_options([name for name in given if name not in type(self).model_fields])
         if "model_name" not in given:
             raise ConfigurationError("No model. Pass model_name=..., e.g. 'qwen/qwen3-embedding-8b'.")
         # Checked by the core before pydantic sees them: it names the way out, and turns no True into 1.
@@ -135,10 +81,7 @@ class OpenRouterEmbedding(BaseEmbedding):
     @property
     def client(self) -> Client:
         """The core client, built anew when an option has been assigned since."""
-        given = {name: getattr(self, name) for name in DEFAULTS}
-        options = {name: value for name, value in given.items() if value is not None and value is not DEFAULTS[name]}
-        if self.num_workers is not None:
-            options["max_concurrency"] = min(self.num_workers, self.max_concurrency)
+        options = self._for_client()
         made_of = {"model": self.model_name, **options, "embed_batch_size": self.embed_batch_size}
         if self._built is None or self._built[0] != made_of:
             client = Client(self.model_name, **options)
@@ -183,6 +126,28 @@ class OpenRouterEmbedding(BaseEmbedding):
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         return await self._aembed(texts, "document")
 
+    # The base class would look into its own cache and ask its own limiter here, by the text and without its size.
+
+    def get_query_embedding(self, query: str) -> Embedding:
+        """Return the embedding of a query."""
+        with observed(self, [query]) as (_, ended):
+            return ended([self._get_query_embedding(query)])[0]
+
+    async def aget_query_embedding(self, query: str) -> Embedding:
+        """Return the embedding of a query, on the running event loop."""
+        with observed(self, [query]) as (_, ended):
+            return ended([await self._aget_query_embedding(query)])[0]
+
+    def get_text_embedding(self, text: str) -> Embedding:
+        """Return the embedding of a text."""
+        with observed(self, [text]) as (_, ended):
+            return ended([self._get_text_embedding(text)])[0]
+
+    async def aget_text_embedding(self, text: str) -> Embedding:
+        """Return the embedding of a text, on the running event loop."""
+        with observed(self, [text]) as (_, ended):
+            return ended([await self._aget_text_embedding(text)])[0]
+
     def get_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, *, resume: Partial | None = None, **unknown: Any
     ) -> list[Embedding]:
@@ -214,13 +179,13 @@ class OpenRouterEmbedding(BaseEmbedding):
             return ended(await self._aembed(texts, "document", resume=resume, on_progress=landed))
 
     def __call__(self, nodes: Sequence[BaseNode], **for_all: Any) -> Sequence[BaseNode]:
-        """Embed the nodes of a pipeline, which hands each transformation the keywords of all. An error names the nodes."""
-        with WORDS.for_errors(things="Nodes", ids=[node.node_id for node in nodes]):
+        """Embed the nodes of a pipeline, which hands each transformation the keywords of all."""
+        with _naming(nodes):
             return super().__call__(nodes, **_of_a_batch(for_all))
 
     async def acall(self, nodes: Sequence[BaseNode], **for_all: Any) -> Sequence[BaseNode]:
         """Do what a call does, on the running event loop."""
-        with WORDS.for_errors(things="Nodes", ids=[node.node_id for node in nodes]):
+        with _naming(nodes):
             return await super().acall(nodes, **_of_a_batch(for_all))
 
     def to_dict(self, **kwargs: Any) -> dict[str, Any]:
@@ -246,11 +211,6 @@ class OpenRouterEmbedding(BaseEmbedding):
         """Show what events may show."""
         return [item for item in self.to_payload().items() if item[0] != "class_name"]
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in WORDS.reasons and value is not None:
-            WORDS.check_options([name])
-        super().__setattr__(name, value)
-
     def __getstate__(self) -> dict[str, Any]:
         """Carry the options, never the client."""
         # The base class deletes what cannot be pickled from the very object it is asked about: let that be a copy.
@@ -261,12 +221,23 @@ class OpenRouterEmbedding(BaseEmbedding):
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> OpenRouterEmbedding:
         """Copy the options and share what is alive: locks and sockets cannot be copied."""
         memo = {} if memo is None else memo
-        for alive in (self.api_key, self.cache, self.http_client, self.async_http_client):
+        for alive in (getattr(self, name) for name in _ALIVE):
             memo[id(alive)] = alive
         memo[id(self._built)] = None
         twin = super().__deepcopy__(memo)
         _ = twin.client
         return twin
+
+
+@contextmanager
+def _naming(nodes: Sequence[BaseNode]) -> Iterator[None]:
+    """Have an error name the nodes that it is about, and the documents that they are of."""
+    documents = [node.ref_doc_id or "" for node in nodes]
+    with (
+        WORDS.for_errors(things="Documents", ids=documents),
+        WORDS.for_errors(things="Nodes", ids=[node.node_id for node in nodes]),
+    ):
+        yield
 
 
 def _of_a_batch(keywords: dict[str, Any]) -> dict[str, Any]:

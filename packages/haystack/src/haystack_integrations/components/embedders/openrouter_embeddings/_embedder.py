@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from inspect import signature
 from types import MappingProxyType
 from typing import Any, Self
 
 from haystack import default_from_dict, default_to_dict
+from haystack.tracing.tracer import tracer
 from haystack.utils import Secret
+from pydantic import TypeAdapter
 
 from openrouter_embeddings import (
     AsyncClient,
@@ -20,10 +23,15 @@ from openrouter_embeddings import (
     Gateway,
     InputType,
     Usage,
+    track_usage,
 )
-from openrouter_embeddings.words import Words
+from openrouter_embeddings.words import Words, with_numbers
 
 from ._options import API_KEY, DEFAULTS
+
+_GATEWAY = TypeAdapter(Gateway)
+_LEFT_OUT = {**DEFAULTS, "skip_embedded": False}
+"""Saved only where they were stated: the core's options, and what the first saved pipelines do not have."""
 
 
 class Embedder:
@@ -37,6 +45,8 @@ class Embedder:
     input_type: InputType
     on_empty: str
     _client: Client
+    _stated: frozenset[str]
+    """The options that were given, as opposed to left at their defaults."""
 
     def _keep(self, options: Mapping[str, Any], words: Words, **for_client: Any) -> None:
         """Hold the options under their own names, as plain values, check them all, and make the client of them.
@@ -48,11 +58,20 @@ class Embedder:
         """
         parameters = signature(type(self).__init__).parameters
         words.check_options(name for name in options if name not in parameters)
-        given = {name: _plain(value) for name, value in options.items() if value is not None}
+        given = {name: _plain(value) for name, value in with_numbers(options).items() if value is not None}
         if "model" not in given:
             raise ConfigurationError("No model. Pass model=..., e.g. 'qwen/qwen3-embedding-8b'.")
         defaults = {name: parameter.default for name, parameter in parameters.items() if name != "self"}
+        for name, value in given.items():
+            if (
+                name not in DEFAULTS
+                and isinstance(defaults[name], (str, bool))
+                and type(value) is not type(defaults[name])
+            ):
+                kind = "a string" if isinstance(defaults[name], str) else "True or False"
+                raise ConfigurationError(f"{name} takes {kind}, not {type(value).__name__}.")
         vars(self).update(defaults | given)
+        self._stated = frozenset(given)
         if not isinstance(self.api_key, Secret):
             message = "api_key must be a Secret. Write Secret.from_env_var('NAME') or Secret.from_token(...)."
             raise ConfigurationError(message)
@@ -64,17 +83,28 @@ class Embedder:
             raise ConfigurationError(message)
         # Left at its default, the key is the core's business: it knows which variable belongs to which gateway,
         # so that OpenRouter's key never travels to another one.
-        key = None if self.api_key == API_KEY else partial(_token, self.api_key)
+        key = None if self.api_key == API_KEY else partial(_value_of, self.api_key, "API key")
         for_core = {name: value for name, value in given.items() if name in DEFAULTS}
+        if isinstance(for_core.get("extra_headers"), dict):
+            for_core["extra_headers"] = {
+                name: partial(_value_of, value, f"value of header {name!r}") if isinstance(value, Secret) else value
+                for name, value in for_core["extra_headers"].items()
+            }
         # It opens no connection and asks for no key before the first request: pipelines load without either.
         with words.for_errors():
             self._client = Client(**{**for_core, "api_key": key, "base_url": self.api_base_url, **for_client})
 
     def warm_up(self) -> None:
-        """Do nothing: the client connects by itself at first use, from whichever thread that is."""
+        """Raises if a key is needed and there is none, before a pipeline has done anything else.
+
+        The client connects by itself at first use, from whichever thread that is.
+        """
+        if self._client.options.cache is None:  # what is in a cache needs no key
+            self._client.options.key()
 
     async def warm_up_async(self) -> None:
-        """Do nothing: the client connects by itself at first use, on whichever event loop that is."""
+        """Does what `warm_up` does."""
+        self.warm_up()
 
     def close(self) -> None:
         """Close the connections. The embedder can be used again and connects anew."""
@@ -102,25 +132,29 @@ class Embedder:
     def to_dict(self) -> dict[str, Any]:
         """Serializes the component to a dictionary.
 
-        What was left to the core's defaults stays out of it.
+        What was left to the core's defaults stays out of it, so that a later release's hold for what is loaded.
 
         :returns:
             Dictionary with serialized data.
         :raises ValueError:
-            If the API key is a token, or the cache or the gateway an object: only `Secret.from_env_var`, a path and a
-            name can be saved.
+            If the API key or a header is a token or a function, or the cache an object: only `Secret.from_env_var`
+            and a path can be saved.
         """
         saved: dict[str, Any] = {}
         for name in signature(type(self).__init__).parameters:
             value = _plain(getattr(self, name, None))
-            if value is not None and (name not in DEFAULTS or value != DEFAULTS[name]):
+            left_out = name not in self._stated and value == _LEFT_OUT.get(name, ...)
+            if value is not None and not left_out:
                 saved[name] = value
         if not isinstance(saved.get("cache", ""), str):
             message = f"A {type(saved['cache']).__name__} cannot be saved. Give the cache as the path of its file."
             raise ConfigurationError(message)
         if isinstance(saved.get("gateway"), Gateway):
-            message = "A Gateway cannot be saved. Give the name of one, and its address as api_base_url."
-            raise ConfigurationError(message)
+            saved["gateway"] = _GATEWAY.dump_python(saved["gateway"], mode="json", exclude_defaults=True)
+        if "extra_headers" in saved:
+            saved["extra_headers"] = {
+                name: _saved_header(name, value) for name, value in saved["extra_headers"].items()
+            }
         return default_to_dict(self, **saved)
 
     @classmethod
@@ -138,31 +172,60 @@ class Embedder:
             name: MappingProxyType(value) if isinstance(value, dict) and name != "api_key" else value
             for name, value in data.get("init_parameters", {}).items()
         }
+        if isinstance(saved.get("gateway"), Mapping):
+            saved["gateway"] = _GATEWAY.validate_python(dict(saved["gateway"]))
+        if saved.get("extra_headers"):
+            saved["extra_headers"] = {
+                name: Secret.from_dict(value) if isinstance(value, dict) else value
+                for name, value in saved["extra_headers"].items()
+            }
         return default_from_dict(cls, {**data, "init_parameters": saved})
+
+    @contextmanager
+    def _traced(self) -> Iterator[None]:
+        """Trace what a call asks for and what it has spent, below the span of the component: no text, no key."""
+        tags, parent = {"model": self.model, "input_type": self.input_type}, tracer.current_span()
+        with tracer.trace("openrouter_embeddings.embed", tags=tags, parent_span=parent) as span, track_usage() as usage:
+            try:
+                yield
+            finally:
+                span.set_tags(usage.total.to_dict())
 
     def _around(self, text: str) -> str:
         """Return a text between prefix and suffix. An empty one stays empty, so that `on_empty` decides about it."""
         return f"{self.prefix}{text}{self.suffix}" if text else ""
 
 
-def meta_of(model: str, usage: Usage, providers: Sequence[str] = (), shortened: Sequence[int] = ()) -> dict[str, Any]:
+def meta_of(
+    model: str, usage: Usage, dimensions: int | None, *, providers: Sequence[str] = (), shortened: Sequence[int] = ()
+) -> dict[str, Any]:
     """Return what a run reports: the names Haystack's tracers read, and the sums over all requests."""
-    meta = {"model": model, "usage": usage.to_dict(), "providers": list(providers)}
+    meta = {"model": model, "usage": usage.to_dict(), "dimensions": dimensions, "providers": list(providers)}
     return {**meta, "shortened": list(shortened)} if shortened else meta
 
 
 def meta_of_result(result: EmbeddingResult) -> dict[str, Any]:
     """Return what a run reports that embedded everything."""
-    return meta_of(result.model, result.usage, result.providers, result.shortened)
+    width = result.embeddings.shape[1]
+    return meta_of(result.model, result.usage, width, providers=result.providers, shortened=result.shortened)
 
 
-def _token(key: Secret) -> str:
-    """Return the key as it is now. At module level, so that it pickles."""
-    value = key.resolve_value()
+def _value_of(secret: Secret, what: str) -> str:
+    """Return a secret as it is now. At module level, so that it pickles."""
+    value = secret.resolve_value()
     if value is None:
-        message = f"No API key. Set {' or '.join(key.to_dict()['env_vars'])}."
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"No {what}. Set {' or '.join(secret.to_dict()['env_vars'])}.")
     return str(value)
+
+
+def _saved_header(name: str, value: Any) -> str | dict[str, Any]:
+    """Return a header as a saved pipeline can hold it."""
+    if isinstance(value, Secret):
+        return value.to_dict()
+    if not isinstance(value, str):
+        message = f"The value of header {name!r} cannot be saved. Give it as Secret.from_env_var('NAME')."
+        raise ConfigurationError(message)
+    return value
 
 
 def _plain(value: Any) -> Any:

@@ -37,14 +37,12 @@ class TextEmbedderOptions(ClientOptions, total=False):
     ]
     api_base_url: Annotated[str | None, Own(DEFAULTS["base_url"], meaning_of("base_url"))]
     base_url: Never  # type: ignore[misc]  # Haystack says api_base_url
-    http_client: Never  # type: ignore[misc]  # alive, and cannot be saved
+    before_request: Never  # type: ignore[misc]  # alive, and cannot be saved
+    http_client: Never  # type: ignore[misc]
     async_http_client: Never  # type: ignore[misc]
-    extra_headers: Annotated[
-        Mapping[str, HeaderValue] | None,
-        Own(
-            None,
-            f"{meaning_of('extra_headers')} Saved pipelines hold them in the clear, and only strings can be saved.",
-        ),
+    extra_headers: Annotated[  # type: ignore[misc]  # a Secret too
+        Mapping[str, HeaderValue | Secret] | None,
+        Own(None, f"{meaning_of('extra_headers')} A `Secret` is saved by its variable's name, a string in the clear."),
     ]
     prefix: Annotated[str, Own("", "Put before a text that is not empty, after what the model itself wants there.")]
     suffix: Annotated[str, Own("", "Put after a text that is not empty.")]
@@ -68,19 +66,27 @@ class DocumentEmbedderOptions(TextEmbedderOptions, total=False):
         Own(
             True,
             "If `True`, a document that cannot be embedded raises, and the error holds what had landed: `partial`, and"
-            " `documents`, the copies with an embedding. If `False`, such documents come out of `failed_documents` and"
-            ' `meta["failed"]` says why; what ends every request (401, 402, 403) still raises.',
+            " `documents`, the copies with an embedding. If `False`, there is an output `failed_documents` for them and"
+            ' `meta["failed"]` says why; what is the fault of none (401, 402, 403, 404) still raises.',
         ),
+    ]
+    skip_embedded: Annotated[
+        bool, Own(False, "Whether a document that has an embedding keeps it, and is neither sent nor paid for.")
     ]
 
 
+_NOT_TAKEN = {
+    "http_client async_http_client http_async_client httpx_client http_client_kwargs": "a component is saved, and a live"
+    " client cannot be. timeout=, extra_headers= and the proxy of HTTPS_PROXY cover most of what it is for",
+    "openai_proxy proxy proxies": "the proxy of HTTPS_PROXY is used",
+    "verify_ssl verify ssl_verify": "certificates are checked, and SSL_CERT_FILE names a CA of yours",
+    "before_request rate_limiter requests_per_minute tokens_per_minute": "a component is saved, and a limiter cannot be."
+    " The pace is learnt from what the gateway refuses, and max_concurrency= bounds it",
+}
 WORDS = Words(
     options=[name for name, hint in get_type_hints(DocumentEmbedderOptions).items() if hint is not Never],
     names={"base_url": "api_base_url", " list_models()": " .client.list_models()"},
-    reasons=dict.fromkeys(
-        ("http_client", "async_http_client", "http_async_client"),
-        "a component is saved, and a live client cannot be. The proxy of HTTPS_PROXY is used",
-    ),
+    reasons={word: reason for words, reason in _NOT_TAKEN.items() for word in words.split()},
     resume="`documents` of this error, which is the `__cause__` of a pipeline's, holds those that have an embedding. With a"
     " cache= another run pays only for the rest.",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from threading import Lock
 from typing import Any
 
@@ -13,11 +14,13 @@ from tqdm.auto import tqdm
 
 from openrouter_embeddings import (
     AuthenticationError,
+    Client,
     ConfigurationError,
     EmbeddingError,
     EmbeddingResult,
     InputError,
     InsufficientCreditsError,
+    ModelNotFoundError,
     PermissionDeniedError,
     Usage,
     track_usage,
@@ -27,8 +30,15 @@ from openrouter_embeddings.inputs import Progress, check_inputs
 from ._embedder import meta_of, meta_of_result
 from ._options import WORDS
 
+_NOT_EMPTY = "-"
 logger = logging.getLogger(__name__)
-_OF_NO_DOCUMENT = (ConfigurationError, AuthenticationError, InsufficientCreditsError, PermissionDeniedError)
+_OF_NO_DOCUMENT = (
+    ConfigurationError,
+    AuthenticationError,
+    InsufficientCreditsError,
+    PermissionDeniedError,
+    ModelNotFoundError,
+)
 
 
 class Run:
@@ -36,24 +46,36 @@ class Run:
 
     Args:
         documents: As given.
-        texts: What is embedded of each. Changed where one cannot be sent.
-        model: For `meta`, where nothing came of any document.
+        texts: What is embedded of each. Emptied where one is not sent, so that all positions stay what they are.
+        client: For `meta`, where nothing came of any document.
         on_empty: What becomes of an empty text.
         raises: Whether a document that cannot be embedded is an error of the run.
+        skips: Whether documents that have an embedding keep it.
     """
 
-    def __init__(self, documents: list[Document], texts: list[str], *, model: str, on_empty: str, raises: bool) -> None:
+    def __init__(
+        self, documents: list[Document], texts: list[str], *, client: Client, on_empty: str, raises: bool, skips: bool
+    ) -> None:
         self.texts = texts
         self._documents = documents
-        self._model = model
+        self._client = client
         self._raises = raises
+        self._kept = {place for place, one in enumerate(documents) if skips and one.embedding is not None}
+        """Documents that have an embedding."""
         self._refused: dict[int, EmbeddingError] = {}
         """Documents that cannot be sent, and why."""
+        for position in self._kept:
+            texts[position] = _NOT_EMPTY
         if not raises:
             self._take_out(on_empty)
+        elif skips:
+            with WORDS.for_errors(things="Documents", ids=self._ids()):
+                check_inputs(texts, on_empty=on_empty)
+        for position in self._kept:
+            texts[position] = ""
 
     def _take_out(self, on_empty: str) -> None:
-        """Empty the texts that the core would refuse before any request: the positions of the others stay as they are."""
+        """Empty the texts that the core would refuse before any request."""
         for choice in (on_empty, "zero"):
             try:
                 check_inputs(self.texts, on_empty=choice)
@@ -62,44 +84,59 @@ class Run:
                 for position in error.positions:
                     self.texts[position] = ""
 
+    def _ids(self) -> list[str]:
+        return [document.id for document in self._documents]
+
+    def digest(self) -> bytes:
+        """Return a hash of all texts."""
+        return sha256(repr(self.texts).encode(errors="surrogatepass")).digest()
+
     def has_something_to_send(self) -> bool:
         """Return whether any document is left."""
-        return len(self._refused) < len(self._documents)
+        return len(self._refused) + len(self._kept) < len(self._documents)
 
     def nothing(self) -> dict[str, Any]:
         """Return the outputs of a run that sent nothing."""
-        if not self._documents:
-            return {"documents": [], "meta": {}, "failed_documents": []}
-        return self._outputs({}, meta_of(self._model, Usage()), self._refused)
+        meta = meta_of(self._client.model, Usage(), self._client.dimensions) if self._documents else {}
+        return self._outputs({}, meta, self._refused)
 
     def embedded(self, result: EmbeddingResult) -> dict[str, Any]:
         """Return the outputs of a run that came to its end."""
         rows = dict(enumerate(result.tolist()))
-        landed = {position: row for position, row in rows.items() if position not in self._refused}
+        landed = {position: row for position, row in rows.items() if position not in self._kept | self._refused.keys()}
         return self._outputs(landed, meta_of_result(result), self._refused)
 
     def failed(self, error: EmbeddingError) -> dict[str, Any]:
         """Return the outputs of a run that failed, or raise its error with the documents that have an embedding."""
         partial = error.partial
-        done = {} if partial is None else {place: partial.embeddings[place] for place in partial.positions_done}
-        landed = {position: row.tolist() for position, row in done.items()}
+        done = () if partial is None else partial.positions_done
+        landed = {} if partial is None else {place: partial.embeddings[place].tolist() for place in done}
         if self._raises or isinstance(error, _OF_NO_DOCUMENT):
             # Inside a pipeline nobody else holds these documents: the caller finds them on `__cause__`.
             vars(error)["documents"] = self._copies(landed)
-            with WORDS.for_errors(things="Documents", ids=[document.id for document in self._documents]):
+            with WORDS.for_errors(things="Documents", ids=self._ids()):
                 raise error
         causes = dict.fromkeys(range(len(self._documents)), error)
-        meta = meta_of(self._model, Usage()) if partial is None else meta_of(partial.model, partial.usage)
+        meta = meta_of(
+            self._client.model if partial is None else partial.model,
+            Usage() if partial is None else partial.usage,
+            self._client.dimensions,
+        )
         return self._outputs(landed, meta, causes | (partial.positions_failed if partial else {}) | self._refused)
 
     def _copies(self, landed: Mapping[int, list[float]]) -> list[Document]:
-        return [replace(self._documents[position], embedding=row) for position, row in landed.items()]
+        """Return copies with an embedding, and the documents that have one, in input order."""
+        return [
+            replace(document, embedding=landed[position]) if position in landed else document
+            for position, document in enumerate(self._documents)
+            if position in landed or position in self._kept
+        ]
 
     def _outputs(
         self, landed: Mapping[int, list[float]], meta: dict[str, Any], causes: Mapping[int, EmbeddingError]
     ) -> dict[str, Any]:
         """Return what landed, and each cause once, with the documents that have no embedding for it."""
-        missing = [position for position in range(len(self._documents)) if position not in landed]
+        missing = [place for place in range(len(self._documents)) if place not in landed and place not in self._kept]
         failed: dict[tuple[str, str], dict[str, Any]] = {}
         for position in missing:
             name, message = type(causes[position]).__name__, WORDS.said(causes[position].message)
@@ -114,11 +151,10 @@ class Run:
                 errors=", ".join(sorted({name for name, _ in failed})),
             )
             meta = {**meta, "failed": list(failed.values())}
-        return {
-            "documents": self._copies(landed),
-            "meta": meta,
-            "failed_documents": [self._documents[position] for position in missing],
-        }
+        outputs = {"documents": self._copies(landed), "meta": meta}
+        return (
+            outputs if self._raises else {**outputs, "failed_documents": [self._documents[place] for place in missing]}
+        )
 
 
 @contextmanager

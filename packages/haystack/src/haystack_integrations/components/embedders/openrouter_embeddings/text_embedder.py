@@ -6,6 +6,8 @@ from typing import Any, Unpack
 
 from haystack import component
 
+from openrouter_embeddings.inputs import check_inputs
+
 from ._embedder import Embedder, meta_of_result
 from ._options import TEXT_WORDS, TextEmbedderOptions, takes
 
@@ -42,11 +44,11 @@ class OpenRouterTextEmbedder(Embedder):
         :param text: Text to embed.
         :returns: A dictionary with the following keys:
             - `embedding`: The embedding of the text.
-            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries, ...) and `providers`;
-              `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
+            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries, ...), `dimensions` and
+              `providers`; `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
         :raises TypeError: If the input is not a string.
         """
-        with TEXT_WORDS.for_errors():
+        with TEXT_WORDS.for_errors(), self._traced():
             result = self.client.embed([self._checked(text)], input_type=self.input_type)
         return {"embedding": result.tolist()[0], "meta": meta_of_result(result)}
 
@@ -57,11 +59,11 @@ class OpenRouterTextEmbedder(Embedder):
         :param text: Text to embed.
         :returns: A dictionary with the following keys:
             - `embedding`: The embedding of the text.
-            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries, ...) and `providers`;
-              `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
+            - `meta`: `model` served, `usage` (tokens, cost in USD, requests, retries, ...), `dimensions` and
+              `providers`; `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
         :raises TypeError: If the input is not a string.
         """
-        with TEXT_WORDS.for_errors():
+        with TEXT_WORDS.for_errors(), self._traced():
             result = await self.async_client.embed([self._checked(text)], input_type=self.input_type)
         return {"embedding": result.tolist()[0], "meta": meta_of_result(result)}
 
@@ -72,4 +74,8 @@ class OpenRouterTextEmbedder(Embedder):
                 "To embed a list of Documents, use the OpenRouterDocumentEmbedder."
             )
             raise TypeError(message)
-        return self._around(text)
+        text = self._around(text)
+        check_inputs(
+            [text], on_empty=self.on_empty
+        )  # a client that is shared with a document embedder may let it through
+        return text

@@ -1,0 +1,66 @@
+"""What LangChain has no word for: contents and pictures, in one space with texts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from openrouter_embeddings import Content, ImagePart, Input, InputType
+
+Image: TypeAlias = str | os.PathLike[str] | bytes | ImagePart
+
+
+class EmbedsPictures:
+    """The methods for contents and pictures."""
+
+    def embed_content(self, contents: Iterable[Input], *, input_type: InputType = "document") -> list[list[float]]:
+        """Return one embedding per content (texts, pictures or both together), in input order.
+
+        Args:
+            contents: Each a string or a `Content`. The model must take what is in them.
+            input_type: `"query"` where they are what is asked for.
+
+        Raises:
+            EmbeddingError: It could not be done; what had landed is in `.partial`.
+        """
+        return self._embed(contents, input_type)
+
+    def embed_images(self, images: Iterable[Image], *, input_type: InputType = "document") -> list[list[float]]:
+        """Return one embedding per picture, in input order. The model must take pictures.
+
+        Args:
+            images: Each a path, an https or data URL, the bytes of a file, or an `ImagePart`.
+            input_type: `"query"` where they are what is asked for.
+
+        Raises:
+            EmbeddingError: It could not be done; what had landed is in `.partial`.
+            OSError: A file cannot be read.
+        """
+        return self._embed(_pictures(images), input_type)
+
+    def embed_image(self, uris: list[str]) -> list[list[float]]:
+        """Do what `embed_images` does, under the name that stores call: Chroma's `add_images`."""
+        return self.embed_images(uris)
+
+    async def aembed_content(
+        self, contents: Iterable[Input], *, input_type: InputType = "document"
+    ) -> list[list[float]]:
+        """Do what `embed_content` does, on the running event loop."""
+        return await self._aembed(contents, input_type)
+
+    async def aembed_images(self, images: Iterable[Image], *, input_type: InputType = "document") -> list[list[float]]:
+        """Do what `embed_images` does, on the running event loop. Files are read in a thread."""
+        return await self._aembed(await asyncio.to_thread(_pictures, images), input_type)
+
+    @abstractmethod
+    def _embed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]: ...
+
+    @abstractmethod
+    async def _aembed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]: ...
+
+
+def _pictures(images: Iterable[Image]) -> list[Input]:
+    return [Content.of(ImagePart.of(image)) for image in images]

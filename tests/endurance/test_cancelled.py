@@ -44,14 +44,14 @@ def test_a_thousand_cancelled_calls_leave_nothing_behind(make, truth, tmp_path):
             await asyncio.gather(*(cancelled_at_random(client, dice, tally) for _ in range(AT_ONCE)))
         others = asyncio.all_tasks() - {asyncio.current_task()}  # a connection may take a turn of the loop to close
         assert not others or not (await asyncio.wait(others, timeout=PATIENCE))[1]
-        gate = client._shared.built.gate
-        assert gate.limits.in_flight == 0
-        assert not gate._waiters
+        dispatcher = client._state.built.dispatcher
+        assert dispatcher.limiter.in_flight == 0
+        assert not dispatcher.waiting
         assert descriptors() - before <= CONCURRENCY
         assert np.array_equal((await client.embed_documents(texts(len(truth)))).embeddings, truth)
         await client.aclose()
         assert descriptors() <= before
-        assert gate.limits.in_flight == 0
+        assert dispatcher.limiter.in_flight == 0
 
     asyncio.run(run())
     assert tally["cancelled"] > CANCELS // 2

@@ -104,11 +104,10 @@ def test_calls_that_follow_one_another_are_cancelled(make, truth, embeddings_gat
             over.set()
         assert [one.result(PATIENCE) for one in working] == [0] * THREADS
     client.close()
-    flights, gate = client._shared.world().flights, client._shared.built.gate
-    assert not any(flights.leaders.values())
-    assert not flights.groups
-    assert gate.limits.in_flight == 0
-    assert not gate._waiters
+    registry, dispatcher = client._state.built.registry, client._state.built.dispatcher
+    assert not any(registry.owners.values())
+    assert dispatcher.limiter.in_flight == 0
+    assert not dispatcher.waiting
     assert tally["wrong"] == 0
     assert min(tally["right"], tally["cancelled"]) > CALLS // 10
     assert client.usage.shared > CALLS // 10

@@ -76,8 +76,9 @@ def test_a_fork_while_another_thread_holds_a_lock(make, truth):
     cache = MemoryCache()
     client = make(cache=cache)
     client.embed_query("a first request")
-    shared = client._shared
-    with shared._lock, shared.built.gate._lock, shared.built.http._lock, cache._lock:
+    state = client._state
+    runtime = state.built
+    with state._lock, runtime.dispatcher._lock, runtime.registry.lock, cache._lock:
         assert wrong_in(multiprocessing.get_context("fork"), client, truth, processes=1) == [0]
     assert wrong_calls(client, truth, calls=5) == 0
 
@@ -104,4 +105,4 @@ def test_many_threads_that_switch_all_the_time(make, truth):
     finally:
         sys.setswitchinterval(interval)
     assert client.usage.requests + client.usage.shared >= THREADS * CALLS_OF_A_THREAD
-    assert client._shared.built.gate.limits.in_flight == 0
+    assert client._state.built.dispatcher.limiter.in_flight == 0

@@ -29,7 +29,7 @@ def test_fifty_loops_one_after_another(make, truth):
     before = descriptors()
     assert [asyncio.run(wrong_and_tasks_left(client, truth, n)) for n in range(LOOPS)] == [(0, 0)] * LOOPS
     assert abs(descriptors() - before) <= SLACK
-    assert client._shared.built.gate.limits.in_flight == 0
+    assert client._state.built.dispatcher.limiter.in_flight == 0
 
 
 def test_eight_loops_in_eight_threads_and_sync_threads_beside_them(make, truth):
@@ -53,4 +53,4 @@ def test_eight_loops_in_eight_threads_and_sync_threads_beside_them(make, truth):
     before = descriptors()
     all_at_once()
     assert abs(descriptors() - before) <= SLACK
-    assert client._shared.built.gate.limits.in_flight == 0
+    assert client._state.built.dispatcher.limiter.in_flight == 0

@@ -12,6 +12,7 @@ import pytest
 from openrouter_embeddings import AsyncClient, Client, ConnectionFailedError
 from openrouter_embeddings_gateway import LocalGateway
 
+from ..support.sockets import closed_port
 from .support import MODEL, PATIENCE, sized, texts
 
 COUNT = 20_000
@@ -108,3 +109,11 @@ def test_an_outage_that_outlasts_the_wait_budget_is_an_error_that_says_so(outage
     done = list(error.partial.positions_done)
     assert len(done) >= COUNT // 4
     assert np.array_equal(error.partial.embeddings[done], right[done])
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_an_address_that_has_never_answered_is_an_error_that_says_for_how_long_it_is_waited_for(options, colour):
+    given = {**options, "base_url": f"http://127.0.0.1:{closed_port()}/api/v1", "retry_timeout": WAIT_BUDGET}
+    error, _ = embed(colour, texts(3), None, **given)
+    assert isinstance(error, ConnectionFailedError)
+    assert str(error).endswith(f" An address that has never answered is waited for {WAIT_BUDGET:g} s.")

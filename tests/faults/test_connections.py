@@ -177,10 +177,10 @@ def test_one_connection_for_each_of_many_at_once_and_right_answers(server):
     mine = [[f"{text} of call {call}" for text in TEXTS] for call in range(40)]
 
     async def all_at_once():
-        async with AsyncClient("faults/model", base_url=server.url, api_key=KEY) as client:
+        async with AsyncClient("faults/model", base_url=server.url, api_key=KEY, document_input_type="") as client:
             return await asyncio.gather(*(client.embed_documents(texts) for texts in mine))
 
     for texts, found in zip(mine, asyncio.run(all_at_once()), strict=True):
         assert_right(found, texts)
-    with Client("faults/model", base_url=server.url, api_key=KEY) as client:
+    with Client("faults/model", base_url=server.url, api_key=KEY, document_input_type="") as client:
         assert_right(client.embed_documents(mine[0]), mine[0])

@@ -95,10 +95,10 @@ def test_a_refusal_of_one_request_alone_is_for_the_rate():
     assert limit.value == 2
 
 
-def test_a_refusal_below_the_known_level_halves_the_limit_and_far_below_is_for_the_rate():
+def test_a_refusal_below_the_known_level_halves_the_limit_and_is_not_for_the_rate():
     assert not (below := known_to_be_good(20)).refused(9.0, 12, in_flight_now=13, wait=1.0)
     assert below.value == 10
-    assert (far := known_to_be_good(20)).refused(9.0, 5, in_flight_now=6, wait=1.0)
+    assert not (far := known_to_be_good(20)).refused(9.0, 5, in_flight_now=6, wait=1.0)
     assert far.value == 10
 
 

@@ -117,7 +117,9 @@ def test_many_calls_at_once_start_no_more_threads_than_can_send_and_one_each_tha
         client.embed_documents([f"{number} {index}" for index in range(16)])
 
     with httpx.Client(transport=httpx.MockTransport(answer)) as http, ThreadPoolExecutor(25) as callers:
-        client = Client("m", api_key="sk-test", http_client=http, batch_size=1, max_concurrency=16)
+        client = Client(
+            "m", api_key="sk-test", document_input_type="", http_client=http, batch_size=1, max_concurrency=16
+        )
         list(callers.map(call, range(25)))
     assert len(most) == 400
     assert max(most) <= 100

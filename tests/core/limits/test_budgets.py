@@ -133,3 +133,14 @@ def test_what_was_in_flight_in_another_process_is_not_set_aside_here():
     budget.free(first)
     budget.free(first)
     assert budget.reserve(20) is None, "what is given back twice makes no room"
+
+
+def test_what_rounding_leaves_of_reservations_holds_no_request_back():
+    """0.1 + 0.2 - 0.1 - 0.2 is more than nothing: requests would wait for it for ever."""
+    budget = CostBudget(1.0)
+    budget.pay(0.1, 1)
+    permits = [reserved(budget, 1), reserved(budget, 2)]
+    assert budget.may_fit_later(1)
+    for permit in permits:
+        budget.free(permit)
+    assert not budget.may_fit_later(1)

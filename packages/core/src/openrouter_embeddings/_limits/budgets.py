@@ -59,6 +59,7 @@ class CostBudget:
         self.max_cost = max_cost
         self.spent = 0.0
         self._reserved = 0.0
+        self._reservations = 0
         self._max_price_seen = 0.0
         self._price_known = False
 
@@ -75,6 +76,7 @@ class CostBudget:
         if self.spent >= self.max_cost or self.spent + self._reserved + needed > self.max_cost:
             return None
         self._reserved += needed
+        self._reservations += 1
         return needed
 
     def may_fit_later(self, tokens: int) -> bool:
@@ -85,7 +87,11 @@ class CostBudget:
 
     def free(self, permit: Permit) -> None:
         """Give back what was set aside for a request."""
-        self._reserved = max(0.0, self._reserved - permit.reserved_cost)
+        if self.max_cost is None:
+            return
+        self._reservations -= 1
+        # Sums of floats leave a rest. With nothing in flight there is none, or requests would wait for it for ever.
+        self._reserved = max(0.0, self._reserved - permit.reserved_cost) if self._reservations else 0.0
 
     def pay(self, cost: float, tokens: int) -> None:
         """Note what a request has cost."""
@@ -96,4 +102,4 @@ class CostBudget:
 
     def forget_reserved(self) -> None:
         """Start with nothing in flight."""
-        self._reserved = 0.0
+        self._reserved, self._reservations = 0.0, 0

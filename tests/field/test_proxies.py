@@ -14,8 +14,7 @@ NAMED = {
     ("squid", "CONNECT"): "The proxy refused the credentials",
     ("squid", "plain"): "The proxy refused the credentials",
     ("tinyproxy", "CONNECT"): "The proxy refused the credentials",
-    # Its 401 looks like a gateway's own; only the page that comes with it is not.
-    ("tinyproxy", "plain"): r"The key was refused \(401\)",
+    ("tinyproxy", "plain"): "asks for a user and a password",
 }
 WAYS = ("CONNECT", "plain")
 

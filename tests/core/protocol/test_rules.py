@@ -142,3 +142,12 @@ def test_a_message_that_is_made_to_be_slow_is_read_at_once():
     """Not timed: where a pattern were not bounded, this would take hours."""
     for words in ("1" * 4096, "batch " * 700, "inputs array list " * 230, "model " * 700, "max " * 1000, "'" * 4096):
         diagnosed(400, message=words)
+
+
+def test_a_401_that_asks_for_a_password_is_not_about_the_key():
+    """No gateway asks for one: tinyproxy does, and a web server with basic authentication."""
+    asked = diagnosed(401, headers={"www-authenticate": 'Basic realm="proxy"'})
+    assert asked.kind is errors.AuthenticationError
+    assert asked.ends_calls
+    assert "a user and a password" in asked.summary
+    assert diagnosed(401, headers={"www-authenticate": "Bearer"}).summary == "The key was refused"

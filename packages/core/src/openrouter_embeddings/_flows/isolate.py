@@ -57,7 +57,7 @@ def isolate_culprits(call: EmbedCall, batch: Batch, diagnosis: Diagnosis) -> Flo
             break
         if verdict is NO_LONGER_FITS or verdict.remedy is Remedy.SPLIT:
             call.queue.cut_anew(rest)
-            break
+            return culprits
         if verdict.remedy is not Remedy.ISOLATE:
             raise call.error(verdict, rest.members)
         unclear = not (largest_landed or call.learned.landed_any or issubclass(verdict.kind, InputTooLongError))

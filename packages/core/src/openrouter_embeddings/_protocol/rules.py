@@ -67,6 +67,8 @@ class _Case:
     count: int
     base64: bool
     means: str | None
+    wants_password: bool = False
+    """Whether the server asks for a user and a password: no gateway does, a proxy or a web server before it may."""
 
     @property
     def status(self) -> int:
@@ -130,6 +132,14 @@ _RULES: Sequence[tuple[Callable[[_Case], bool], Diagnosis]] = (
     (
         lambda case: case.status == 402 or not case.kinds.isdisjoint(_NO_CREDIT) or case.of_(_OF_CREDIT),
         _of(errors.InsufficientCreditsError, "No credit left", "Add credits or raise the key's limit."),
+    ),
+    (
+        lambda case: case.status == 401 and case.wants_password,
+        _of(
+            errors.AuthenticationError,
+            "A proxy or a web server before the gateway asks for a user and a password",
+            "Correct those in HTTP_PROXY, or give them to the web server by extra_headers.",
+        ),
     ),
     (
         lambda case: case.status == 401 or (case.status == 400 and case.of_(_OF_THE_KEY)),
@@ -221,7 +231,8 @@ def diagnose_error(
     """
     message = body.message.lower()
     means = next((hint.means for hint in hints if hint.status == body.status and hint.contains in message), None)
-    case = _Case(body, count, base64, means)
+    wants_password = headers.get("www-authenticate", "").lower().startswith("basic")
+    case = _Case(body, count, base64, means, wants_password)
     found = next((diagnosis for applies, diagnosis in _RULES if applies(case)), _AN_INPUT)
     remedy = found.remedy
     if body.retryable is True and remedy in {Remedy.NONE, Remedy.REPLAY}:

@@ -11,7 +11,16 @@ from functools import partial
 
 import pytest
 
-from openrouter_embeddings import Client, InsufficientCreditsError, MemoryCache, Usage, UsageTracker, track_usage
+from openrouter_embeddings import (
+    Client,
+    InsufficientCreditsError,
+    MemoryCache,
+    Usage,
+    UsageTracker,
+    UsageWarning,
+    track_usage,
+)
+from openrouter_embeddings import usage as usages
 
 MODEL = "openai/text-embedding-3-small"
 
@@ -182,3 +191,73 @@ def test_a_block_that_raises_is_over(make):
         raise ZeroDivisionError
     make().embed_query("a")
     assert usage.requests == 0
+
+
+@pytest.fixture
+def unwarned(monkeypatch):
+    """A process that has not warned yet."""
+    monkeypatch.setattr(usages, "_warned", [])
+
+
+def in_a_thread(function, *args):
+    """Run a function in a thread that knows no block."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *args).result()
+
+
+def test_a_block_that_has_counted_nothing_while_plain_threads_made_calls_says_so_once(make, unwarned):
+    client = make()
+    with pytest.warns(UsageWarning, match=r"usage\.run") as caught, track_usage() as usage:
+        in_a_thread(client.embed_query, "not counted")
+    assert [warning.filename for warning in caught] == [__file__]
+    assert usage.requests == 0
+    with track_usage():
+        in_a_thread(client.embed_query, "said already")
+
+
+def test_calls_that_an_adapter_counts_for_itself_belong_to_no_block(make, unwarned):
+    client = make()
+
+    def traced() -> None:
+        with UsageTracker().counting() as own:
+            client.embed_query("a")
+        assert own.requests == 1
+
+    with pytest.warns(UsageWarning), track_usage():
+        in_a_thread(traced)
+    traced()
+
+
+def test_a_block_is_silent_where_it_counted_or_others_counted_or_nothing_was_called(make, unwarned):
+    client = make()
+
+    def another_request() -> None:
+        with track_usage():
+            client.embed_query("b")
+
+    with track_usage() as usage:
+        in_a_thread(usage.run, client.embed_query, "a")
+        in_a_thread(client.embed_query, "beside it")
+    with track_usage():
+        in_a_thread(another_request)
+    with track_usage():
+        pass
+
+
+async def test_a_block_is_silent_about_other_tasks_of_its_loop(make, unwarned):
+    client, begin = make().as_async(), asyncio.Event()
+
+    async def other() -> None:
+        await begin.wait()
+        await client.embed_query("a")
+
+    task = asyncio.create_task(other())
+    with track_usage():
+        begin.set()
+        await task
+
+
+def test_a_block_that_raises_says_nothing_else(make, unwarned):
+    with pytest.raises(ZeroDivisionError), track_usage():
+        in_a_thread(make().embed_query, "a")
+        raise ZeroDivisionError

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from haystack import Document, Pipeline, tracing
 
-from openrouter_embeddings import AuthenticationError
+from openrouter_embeddings import AuthenticationError, InvalidRequestError
 
 from .conftest import KEY, UNMARKED
 
@@ -67,7 +67,8 @@ def test_a_span_below_the_components_tells_what_was_spent(
     meta = run_pipeline(pipeline, {"embedder": {"documents": given}})["embedder"]["meta"]
     (span,) = ours(tracer)
     assert span.parent.name == "haystack.component.run"
-    assert span.tags == {"model": UNMARKED, "input_type": "document", **meta["usage"]}
+    assert span.tags == {"model": UNMARKED, "input_type": "document", "providers": meta["providers"], **meta["usage"]}
+    assert len(span.tags["providers"]) == 1
     assert (span.tags["retries"], span.tags["cost"] > 0) == (1, True)
     assert "quillfeather" not in str(span.tags)
     assert KEY not in str([one.tags for one in tracer.spans])
@@ -79,3 +80,11 @@ def test_a_call_that_fails_is_traced_too(call: Any, text_embedder: Any, gateway:
         call(text_embedder(), text="quillfeather")
     (span,) = ours(tracer)
     assert (span.tags["input_type"], span.tags["requests"], span.tags["cost"]) == ("query", 1, 0.0)
+    assert (span.tags["error"], span.tags["providers"]) == ("AuthenticationError", [])
+
+
+def test_a_call_that_a_provider_failed_names_it(call: Any, text_embedder: Any, gateway: Any, tracer: Tracer) -> None:
+    gateway.trouble("status", status=400, provider="DeepInfra")
+    with pytest.raises(InvalidRequestError):
+        call(text_embedder(), text="quillfeather")
+    assert ours(tracer)[0].tags["providers"] == ["DeepInfra"]

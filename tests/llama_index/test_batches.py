@@ -158,7 +158,8 @@ def test_the_bar_moves_with_every_batch_and_shows_the_cost(make, batch, monkeypa
     assert all(re.fullmatch(r"\d+\.\d{4} USD", cost) for cost in costs)
 
 
-def test_observers_are_told_what_was_spent_and_no_key(make, batch):
+def test_observers_are_told_what_was_spent_and_who_served_it_and_no_key(make, batch, embeddings_gateway):
+    embeddings_gateway.trouble("status", status=503, retry_after=0.01)
     handler, debug = Kept(), LlamaDebugHandler(print_trace_on_end=False)
     get_dispatcher().add_event_handler(handler)
     embedder = make(callback_manager=CallbackManager([debug]), embed_batch_size=8)
@@ -170,10 +171,15 @@ def test_observers_are_told_what_was_spent_and_no_key(make, batch):
         get_dispatcher().event_handlers.remove(handler)
     batched, query = [event for event in handler.events if isinstance(event, EmbeddingEndEvent)]
     assert batched.tags["usage"] == spent.to_dict()
+    assert batched.tags["usage"]["retries"] == 1
     assert batched.tags["model_name"] == "openai/text-embedding-3-small"
+    assert [len(event.tags["providers"]) for event in (batched, query)] == [1, 1]
+    assert TEXTS[0] not in repr([event.tags for event in handler.events])
+    assert TEXTS[0] not in repr([event.model_dict for event in handler.events if hasattr(event, "model_dict")])
     assert (query.tags["usage"]["requests"], query.tags["usage"]["cost"] > 0) == (1, True)
     (_, ended), _ = debug.get_event_pairs(CBEventType.EMBEDDING)
     assert ended.payload["usage"] == spent.to_dict()
+    assert ended.payload["providers"] == batched.tags["providers"]
     assert "canary" not in repr(handler.events) + repr(ended.payload)
 
 

@@ -46,6 +46,7 @@ PURE = ("_flows", "_protocol", "_limits", "profiles")
 WORLD = {"httpx", "httpcore", "asyncio", "threading", "time", "random", "os", "socket", "concurrent"}
 HTTP = {"httpx", "httpcore", "h11"}
 KNOWS_HTTP = ("_transport",)
+KNOWS_TELEMETRY = "client.telemetry"
 
 ADAPTERS = {
     "langchain": "langchain_openrouter_embeddings",
@@ -219,6 +220,16 @@ def test_only_the_transport_knows_http(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", core_files(), ids=label)
+def test_only_one_file_knows_opentelemetry_and_loads_it_for_those_who_listen(path: Path) -> None:
+    knows = "opentelemetry" in roots(imported(path, package_of(path)))
+    assert knows == (module_of(path) == KNOWS_TELEMETRY)
+    allowed = for_types_only(path)
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:  # inside a function it loads when somebody listens
+        if isinstance(node, ast.Import | ast.ImportFrom) and node.lineno not in allowed:
+            assert "opentelemetry" not in ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", core_files(), ids=label)
 def test_the_core_knows_no_adapter_no_gateway_no_framework(path: Path) -> None:
     foreign = {
         "langchain_core",
@@ -277,7 +288,7 @@ def test_the_public_face_defines_nothing() -> None:
 def test_what_a_request_needs_loads_with_the_first_request() -> None:
     script = (
         "import sys; from openrouter_embeddings import Client; Client('m', api_key='k');"
-        "sys.exit(', '.join({'httpx', 'numpy', 'asyncio', 'pydantic'} & set(sys.modules)))"
+        "sys.exit(', '.join({'httpx', 'numpy', 'asyncio', 'pydantic', 'opentelemetry'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""

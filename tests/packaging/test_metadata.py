@@ -57,6 +57,10 @@ def test_the_command_line_is_an_extra() -> None:
     assert core["scripts"] == {"openrouter-embeddings": "openrouter_embeddings.cli:main"}
 
 
+def test_telemetry_is_an_extra() -> None:
+    assert project("core")["optional-dependencies"]["otel"] == ["opentelemetry-api>=1.30"]
+
+
 def test_the_core_is_light() -> None:
     names = {line.split(">")[0] for line in project("core")["dependencies"]}
     assert names == {"certifi", "httpcore", "httpx", "numpy", "pydantic", "typing-extensions"}

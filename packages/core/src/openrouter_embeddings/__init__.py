@@ -32,7 +32,7 @@ from .preferences import ProviderPreferences
 from .profiles import Marking, Profile, ProfileWarning, profile_for
 from .results import EmbeddingResult
 from .stream import StreamBatch, StreamProgress
-from .usage import Usage, UsageTracker, track_usage
+from .usage import Usage, UsageTracker, UsageWarning, track_usage
 
 __all__ = [
     "INFRON",
@@ -86,6 +86,7 @@ __all__ = [
     "TimedOutError",
     "Usage",
     "UsageTracker",
+    "UsageWarning",
     "VideoPart",
     "profile_for",
     "track_usage",

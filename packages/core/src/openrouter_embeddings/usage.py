@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
-from typing import Any, Generic, ParamSpec, TypeVar
+from threading import get_ident
+from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 from ._fork import Lock
 
@@ -81,6 +83,10 @@ class _Total(Generic[N]):
         return value
 
 
+class UsageWarning(UserWarning):
+    """A `track_usage` block has counted nothing, and may not have seen the calls of its threads."""
+
+
 class UsageTracker:
     """What the calls that began in a `track_usage` block have spent so far. Its fields are those of `Usage`."""
 
@@ -99,6 +105,8 @@ class UsageTracker:
         self._lock = Lock()
         self._total = Usage()
         self._around = _active.get()
+        self._thread = get_ident()
+        self._missed = False
 
     @property
     def total(self) -> Usage:
@@ -109,6 +117,26 @@ class UsageTracker:
         """Add to the sum."""
         with self._lock:
             self._total += usage
+
+    @contextmanager
+    def counting(self) -> Iterator[Self]:
+        """Count what every call spends that begins inside the block, as `track_usage` does, and warn of nothing."""
+        _active.set((*_active.get(), self))
+        try:
+            yield self
+        finally:
+            # Not a reset to what was before: a fixture or a generator may leave its block in another context.
+            _active.set(tuple(active for active in _active.get() if active is not self))
+
+    def _miss(self) -> None:
+        """Note that a call in another thread belongs to no block."""
+        self._missed = self._missed or get_ident() != self._thread
+
+    def _warn_if_blind(self) -> None:
+        """Say once in this process that calls were made beside a block that has counted nothing."""
+        if self._missed and self._total == Usage() and not _warned:
+            _warned.append(True)
+            warnings.warn(_BLIND, UsageWarning, stacklevel=4)
 
     def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function so that what it spends is counted here, in whichever thread that is.
@@ -129,6 +157,14 @@ class UsageTracker:
 
 _active: ContextVar[tuple[UsageTracker, ...]] = ContextVar("openrouter_embeddings_usage", default=())
 """The trackers of the blocks that the running code is in. A task, and a thread given the context, inherit them."""
+_open: set[UsageTracker] = set()
+"""The trackers of all `track_usage` blocks that are not over."""
+_warned: list[bool] = []
+_BLIND = (
+    "A track_usage block has counted nothing, while other threads made calls that belong to no block. A plain thread or "
+    "ThreadPoolExecutor does not know the block it was started in: "
+    "with track_usage() as usage, write pool.submit(usage.run, function, ...)."
+)
 
 
 @contextmanager
@@ -139,19 +175,27 @@ def track_usage() -> Iterator[UsageTracker]:
     context carries the block into asyncio tasks, `asyncio.to_thread` and the executors of the frameworks that copy it;
     `UsageTracker.run` carries it into other threads. A call in another process is not counted.
 
+    A block that ends with nothing counted, while other threads made calls that belong to no block, gives a
+    `UsageWarning`, once in a process.
+
     Yields:
         The tracker. It can be read during the block and after it.
     """
     tracker = UsageTracker()
-    _active.set((*_active.get(), tracker))
+    _open.add(tracker)
     try:
-        yield tracker
+        with tracker.counting():
+            yield tracker
     finally:
-        # Not a reset to what was before: a fixture or a generator may leave its block in another context.
-        _active.set(tuple(active for active in _active.get() if active is not tracker))
+        _open.discard(tracker)
+    tracker._warn_if_blind()  # noqa: SLF001 - our own class
 
 
 def count_usage(usage: Usage) -> None:
     """Add to the tracker of each block that the running call began in."""
-    for tracker in _active.get():
+    trackers = _active.get()
+    for tracker in trackers:
         tracker.add(usage)
+    if _open and _open.isdisjoint(trackers):
+        for tracker in tuple(_open):
+            tracker._miss()  # noqa: SLF001 - our own class

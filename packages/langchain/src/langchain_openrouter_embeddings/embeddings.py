@@ -21,6 +21,7 @@ from pydantic import (
 
 from langchain_openrouter_embeddings._options import DEFAULTS, WORDS, OpenRouterOptions, OptionFields, by_name
 from langchain_openrouter_embeddings._pictures import EmbedsPictures
+from langchain_openrouter_embeddings._traced import atraced, traced
 from openrouter_embeddings import (
     AsyncClient,
     Client,
@@ -200,12 +201,15 @@ class OpenRouterEmbeddings(OptionFields, EmbedsPictures, Embeddings):
         return (await self._aembed([text], "query"))[0]
 
     def _embed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]:
-        with WORDS.for_errors():
-            return self._client.embed(inputs, input_type=input_type).tolist()
+        with traced(self._client, inputs, input_type) as told, WORDS.for_errors():
+            told(result := self._client.embed(inputs, input_type=input_type))
+        return result.tolist()
 
     async def _aembed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]:
-        with WORDS.for_errors():
-            return (await self._async_client.embed(inputs, input_type=input_type)).tolist()
+        async with atraced(self._client, inputs, input_type) as told:
+            with WORDS.for_errors():
+                told(result := await self._async_client.embed(inputs, input_type=input_type))
+        return result.tolist()
 
     @model_validator(mode="wrap")
     @classmethod

@@ -6,7 +6,7 @@ This module stands on httpx, numpy and asyncio, and is imported at the first cal
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from openrouter_embeddings._flows import CallShare, EmbedCall, Flow, embed, list_models
@@ -21,6 +21,7 @@ from openrouter_embeddings.inputs import Input, InputType, Progress
 from openrouter_embeddings.results import EmbeddingResult
 
 from .state import ClientState
+from .telemetry import observed
 
 T = TypeVar("T")
 
@@ -33,23 +34,29 @@ class Call(Generic[T]):
         flow: What happens.
         seconds: What it may take in all, or None.
         share: The call among the others of its client, or None.
+        input_type: Of what is embedded.
+        embeds: What is embedded, and what is embedded in its place.
     """
 
     flow: Flow[T]
     seconds: float | None = None
     share: CallShare | None = None
+    input_type: InputType = "document"
+    embeds: list[EmbedCall] = field(default_factory=list)
 
 
 def run(state: ClientState, call: Call[T]) -> T:
     """Run a call to its end in this thread."""
     runtime = state.runtime()
-    return drive(call.flow, runtime, CancelScope(runtime.clock, call.seconds, call.share))
+    with observed(state, call.input_type, call.embeds):
+        return drive(call.flow, runtime, CancelScope(runtime.clock, call.seconds, call.share))
 
 
 async def arun(state: ClientState, call: Call[T]) -> T:
     """Run a call to its end on the running loop."""
     runtime = state.runtime()
-    return await adrive(call.flow, runtime, CancelScope(runtime.clock, call.seconds, call.share))
+    with observed(state, call.input_type, call.embeds):
+        return await adrive(call.flow, runtime, CancelScope(runtime.clock, call.seconds, call.share))
 
 
 def embed_call(
@@ -61,20 +68,21 @@ def embed_call(
 ) -> Call[EmbeddingResult]:
     """Return the call that embeds inputs."""
     call = state.call(inputs, input_type, resume=resume, on_progress=on_progress)
-    items, settings = call.inputs.items, call.settings
+    items, settings, embeds = call.inputs.items, call.settings, [call]
     if state.options.coalesce_queries and settings.urgent and isinstance(items[0], str) and items[0]:
         share = call.share
 
         def together(texts: list[str]) -> EmbedCall:
             within = state.call(texts, input_type, urgent=True)
+            embeds.append(within)
             if share is not None:
                 share.promise_for(within.share)
             return within
 
         most = state.learned.max_inputs
         flow = state.batcher().embed(items[0], most=most, seconds=settings.timeout, together=together)
-        return Call(flow, settings.call_timeout, share)
-    return Call(embed(call), settings.call_timeout, call.share)
+        return Call(flow, settings.call_timeout, share, input_type, embeds)
+    return Call(embed(call), settings.call_timeout, call.share, input_type, embeds)
 
 
 def listing_call(state: ClientState) -> Call[list[ModelInfo]]:

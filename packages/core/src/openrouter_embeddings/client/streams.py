@@ -20,6 +20,7 @@ from openrouter_embeddings.usage import Usage
 
 from .slices import Slice, Slicer, check_stream, lines_or_items
 from .state import ClientState
+from .telemetry import observed
 
 OnProgress = Callable[[StreamProgress], None]
 Handle = TypeVar("Handle", bound="Future[None] | asyncio.Task[None]")
@@ -111,7 +112,8 @@ class StreamWindow(Generic[Handle]):
             scope = CancelScope(self.state.runtime().clock, part.call.settings.call_timeout, part.call.share)
             self._scopes.add(scope)
         try:
-            yield scope
+            with observed(self.state, self._input_type, [part.call] if scope is not None and part.call else []):
+                yield scope
         except BaseException as error:
             if isinstance(error, EmbeddingError) and self._fatal is None:
                 self._fatal = error

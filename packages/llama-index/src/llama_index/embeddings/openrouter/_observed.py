@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from threading import Lock
 from typing import Any
 
@@ -12,35 +13,34 @@ from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from tqdm.auto import tqdm
 
-from openrouter_embeddings import UsageTracker, track_usage
+from openrouter_embeddings import EmbeddingResult, UsageTracker
 from openrouter_embeddings.inputs import Progress
 
-Ended = Callable[[list[Embedding]], list[Embedding]]
+Ended = Callable[[EmbeddingResult], list[Embedding]]
 
 
 @contextmanager
 def observed(
     embedder: BaseEmbedding, texts: list[str], *, bar: bool = False
 ) -> Iterator[tuple[Progress | None, Ended]]:
-    """Tell that a batch begins. Yield what is told how far it is, if anything is, and what is handed its embeddings.
+    """Tell that a batch begins. Yield what is told how far it is, if anything is, and what is handed its result.
 
-    What was spent stands in the payload of the callback's end, and in the tags of the end event.
+    What was spent, and who served it, stands in the payload of the callback's end, and in the tags of the end event.
     """
     payload = embedder.to_payload()
     dispatcher.event(EmbeddingStartEvent(model_dict=payload))
     about: dict[str, Any] = {EventPayload.SERIALIZED: payload}
     with (
-        track_usage() as usage,
+        UsageTracker().counting() as usage,
         embedder.callback_manager.event(CBEventType.EMBEDDING, payload=about) as event,
         _bar(len(texts), bar, usage) as landed,
     ):
 
-        def ended(embeddings: list[Embedding]) -> list[Embedding]:
-            spent = usage.total.to_dict()
-            event.on_end(
-                payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: embeddings, "usage": dict(spent)}
-            )
-            tags = {"model_name": payload["model_name"], "usage": spent}
+        def ended(result: EmbeddingResult) -> list[Embedding]:
+            embeddings = result.tolist()
+            spent = {"usage": usage.total.to_dict(), "providers": list(result.providers)}
+            event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: embeddings, **deepcopy(spent)})
+            tags = {"model_name": payload["model_name"], **spent}
             dispatcher.event(EmbeddingEndEvent(chunks=texts, embeddings=embeddings, tags=tags))
             return embeddings
 

@@ -13,7 +13,17 @@ from llama_index.core.schema import BaseNode
 from pydantic import ModelWrapValidatorHandler
 from wrapt import when_imported
 
-from openrouter_embeddings import AsyncClient, Client, ConfigurationError, Gateway, InputType, Options, Partial, Usage
+from openrouter_embeddings import (
+    AsyncClient,
+    Client,
+    ConfigurationError,
+    EmbeddingResult,
+    Gateway,
+    InputType,
+    Options,
+    Partial,
+    Usage,
+)
 from openrouter_embeddings.words import without_values
 
 from ._observed import observed
@@ -100,53 +110,53 @@ class OpenRouterEmbedding(OptionFields):
         """Tokens, cost and requests so far, in this process."""
         return self.client.usage
 
-    def _embed(self, texts: list[str], input_type: InputType, **more: Any) -> list[Embedding]:
+    def _embed(self, texts: list[str], input_type: InputType, **more: Any) -> EmbeddingResult:
         with WORDS.for_errors():
-            return self.client.embed(texts, input_type=input_type, **more).tolist()
+            return self.client.embed(texts, input_type=input_type, **more)
 
-    async def _aembed(self, texts: list[str], input_type: InputType, **more: Any) -> list[Embedding]:
+    async def _aembed(self, texts: list[str], input_type: InputType, **more: Any) -> EmbeddingResult:
         with WORDS.for_errors():
-            return (await self.async_client.embed(texts, input_type=input_type, **more)).tolist()
+            return await self.async_client.embed(texts, input_type=input_type, **more)
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed([query], "query")[0]
+        return self._embed([query], "query").tolist()[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._aembed([query], "query"))[0]
+        return (await self._aembed([query], "query")).tolist()[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
-        return self._embed([text], "document")[0]
+        return self._embed([text], "document").tolist()[0]
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._aembed([text], "document"))[0]
+        return (await self._aembed([text], "document")).tolist()[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._embed(texts, "document")
+        return self._embed(texts, "document").tolist()
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return await self._aembed(texts, "document")
+        return (await self._aembed(texts, "document")).tolist()
 
     # The base class would look into its own cache and ask its own limiter here, by the text and without its size.
 
     def get_query_embedding(self, query: str) -> Embedding:
         """Return the embedding of a query."""
         with observed(self, [query]) as (_, ended):
-            return ended([self._get_query_embedding(query)])[0]
+            return ended(self._embed([query], "query"))[0]
 
     async def aget_query_embedding(self, query: str) -> Embedding:
         """Return the embedding of a query, on the running event loop."""
         with observed(self, [query]) as (_, ended):
-            return ended([await self._aget_query_embedding(query)])[0]
+            return ended(await self._aembed([query], "query"))[0]
 
     def get_text_embedding(self, text: str) -> Embedding:
         """Return the embedding of a text."""
         with observed(self, [text]) as (_, ended):
-            return ended([self._get_text_embedding(text)])[0]
+            return ended(self._embed([text], "document"))[0]
 
     async def aget_text_embedding(self, text: str) -> Embedding:
         """Return the embedding of a text, on the running event loop."""
         with observed(self, [text]) as (_, ended):
-            return ended([await self._aget_text_embedding(text)])[0]
+            return ended(await self._aembed([text], "document"))[0]
 
     def get_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, *, resume: Partial | None = None, **unknown: Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from inspect import signature
@@ -19,11 +19,12 @@ from openrouter_embeddings import (
     AsyncClient,
     Client,
     ConfigurationError,
+    EmbeddingError,
     EmbeddingResult,
     Gateway,
     InputType,
     Usage,
-    track_usage,
+    UsageTracker,
 )
 from openrouter_embeddings.words import Words, with_numbers
 
@@ -182,12 +183,27 @@ class Embedder:
         return default_from_dict(cls, {**data, "init_parameters": saved})
 
     @contextmanager
-    def _traced(self) -> Iterator[None]:
-        """Trace what a call asks for and what it has spent, below the span of the component: no text, no key."""
+    def _traced(self) -> Iterator[Callable[[EmbeddingResult], EmbeddingResult]]:
+        """Trace a call below the span of the component: what it asks for, has spent, and who served it; no text, no key.
+
+        Yield what is handed the result, and returns it.
+        """
         tags, parent = {"model": self.model, "input_type": self.input_type}, tracer.current_span()
-        with tracer.trace("openrouter_embeddings.embed", tags=tags, parent_span=parent) as span, track_usage() as usage:
+        with (
+            tracer.trace("openrouter_embeddings.embed", tags=tags, parent_span=parent) as span,
+            UsageTracker().counting() as usage,
+        ):
+
+            def served(result: EmbeddingResult) -> EmbeddingResult:
+                span.set_tag("providers", list(result.providers))
+                return result
+
             try:
-                yield
+                yield served
+            except EmbeddingError as error:
+                span.set_tag("error", type(error).__name__)
+                span.set_tag("providers", [error.provider] if error.provider else [])
+                raise
             finally:
                 span.set_tags(usage.total.to_dict())
 

@@ -23,7 +23,7 @@ from openrouter_embeddings import (
     ModelNotFoundError,
     PermissionDeniedError,
     Usage,
-    track_usage,
+    UsageTracker,
 )
 from openrouter_embeddings.inputs import Progress, check_inputs
 
@@ -163,7 +163,7 @@ def progress_bar(total: int, *, wanted: bool) -> Iterator[Progress | None]:
     # disable=None is tqdm's word for "only on a terminal".
     bar = tqdm(total=total, disable=None if wanted else True, desc="Embedding documents", unit="doc")
     lock = Lock()
-    with track_usage() as usage, bar:
+    with UsageTracker().counting() as usage, bar:
 
         def landed(done: int, _: int) -> None:
             with lock:  # batches land on many threads, and a count that arrives late is no step back

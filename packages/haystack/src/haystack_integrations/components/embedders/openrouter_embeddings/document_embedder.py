@@ -97,9 +97,9 @@ class OpenRouterDocumentEmbedder(Embedder):
         if not run.has_something_to_send():
             return run.nothing()
         try:
-            with self._traced(), progress_bar(len(documents), wanted=self.progress_bar) as landed:
-                result = self.client.embed(
-                    run.texts, input_type=self.input_type, **self._resumed(run), on_progress=landed
+            with self._traced() as served, progress_bar(len(documents), wanted=self.progress_bar) as landed:
+                result = served(
+                    self.client.embed(run.texts, input_type=self.input_type, **self._resumed(run), on_progress=landed)
                 )
         except EmbeddingError as error:
             self._keep_unfinished(run, error)
@@ -124,9 +124,11 @@ class OpenRouterDocumentEmbedder(Embedder):
         if not run.has_something_to_send():
             return run.nothing()
         try:
-            with self._traced(), progress_bar(len(documents), wanted=self.progress_bar) as landed:
-                result = await self.async_client.embed(
-                    run.texts, input_type=self.input_type, **self._resumed(run), on_progress=landed
+            with self._traced() as served, progress_bar(len(documents), wanted=self.progress_bar) as landed:
+                result = served(
+                    await self.async_client.embed(
+                        run.texts, input_type=self.input_type, **self._resumed(run), on_progress=landed
+                    )
                 )
         except EmbeddingError as error:
             self._keep_unfinished(run, error)

@@ -48,8 +48,8 @@ class OpenRouterTextEmbedder(Embedder):
               `providers`; `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
         :raises TypeError: If the input is not a string.
         """
-        with TEXT_WORDS.for_errors(), self._traced():
-            result = self.client.embed([self._checked(text)], input_type=self.input_type)
+        with TEXT_WORDS.for_errors(), self._traced() as served:
+            result = served(self.client.embed([self._checked(text)], input_type=self.input_type))
         return {"embedding": result.tolist()[0], "meta": meta_of_result(result)}
 
     @component.output_types(embedding=list[float], meta=dict[str, Any])
@@ -63,8 +63,8 @@ class OpenRouterTextEmbedder(Embedder):
               `providers`; `shortened`, the positions of texts too long for the model, if `on_too_long` let any through.
         :raises TypeError: If the input is not a string.
         """
-        with TEXT_WORDS.for_errors(), self._traced():
-            result = await self.async_client.embed([self._checked(text)], input_type=self.input_type)
+        with TEXT_WORDS.for_errors(), self._traced() as served:
+            result = served(await self.async_client.embed([self._checked(text)], input_type=self.input_type))
         return {"embedding": result.tolist()[0], "meta": meta_of_result(result)}
 
     def _checked(self, text: str) -> str:

@@ -1,0 +1,119 @@
+"""What OpenTelemetry is told of a call, in the words of its GenAI conventions: names and numbers, no text, no key.
+
+This module loads no part of OpenTelemetry. Whoever wants to be told has loaded its API, to set a provider.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from openrouter_embeddings._flows import EmbedCall
+from openrouter_embeddings.inputs import InputType
+from openrouter_embeddings.usage import Usage
+
+from .state import ClientState
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Histogram, Meter
+    from opentelemetry.trace import Tracer
+
+_APIS = ("opentelemetry.trace", "opentelemetry.metrics")
+# The bounds that the conventions name.
+_TOKENS = [4**power for power in range(14)]
+_SECONDS = [0.01 * 2**power for power in range(14)]
+
+
+@contextmanager
+def observed(state: ClientState, input_type: InputType, calls: Sequence[EmbedCall]) -> Iterator[None]:
+    """Tell of what runs inside: a span, how long it took, and the tokens.
+
+    Args:
+        state: Of the client.
+        input_type: `"query"` or `"document"`.
+        calls: The call, and those that were made in its place meanwhile. None: there is nothing to tell.
+    """
+    if not calls or not any(name in sys.modules for name in _APIS):
+        yield
+        return
+    from opentelemetry.trace import SpanKind, StatusCode
+
+    tracer, tokens, duration = _instruments()
+    about, began = _about(state), time.perf_counter()
+    span = tracer.start_as_current_span(
+        f"embeddings {state.options.model}",
+        kind=SpanKind.CLIENT,
+        attributes=about,
+        record_exception=False,  # what a callback of the user's raises may hold a text
+        set_status_on_exception=False,
+    )
+    with span as current:
+        try:
+            yield
+        except BaseException as error:
+            about["error.type"] = type(error).__name__
+            current.set_status(StatusCode.ERROR)
+            raise
+        finally:
+            about["gen_ai.response.model"] = calls[-1].outcome.model
+            usage = sum([call.outcome.usage for call in calls], Usage())
+            if current.is_recording():
+                current.set_attributes({**about, **_details(state, input_type, calls, usage)})
+            duration.record(time.perf_counter() - began, about)
+            if usage.prompt_tokens:
+                tokens.record(usage.prompt_tokens, {**about, "gen_ai.token.type": "input"})
+
+
+def _about(state: ClientState) -> dict[str, Any]:
+    """Return what spans and metrics are told apart by."""
+    address = urlsplit(state.address())
+    return {
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.provider.name": state.options.service.name,
+        "gen_ai.request.model": state.options.model,
+        "server.address": address.hostname or "",
+        "server.port": address.port or (443 if address.scheme == "https" else 80),
+    }
+
+
+def _details(state: ClientState, input_type: InputType, calls: Sequence[EmbedCall], usage: Usage) -> dict[str, Any]:
+    """Return what only a span holds; the conventions have no names for most of it."""
+    first = calls[0]
+    details: dict[str, Any] = {
+        "gen_ai.usage.input_tokens": usage.prompt_tokens,
+        "openrouter_embeddings.input_type": input_type,
+        "openrouter_embeddings.inputs": len(first.inputs.index_of_position),
+        "openrouter_embeddings.providers": list(dict.fromkeys(name for one in calls for name in one.outcome.providers)),
+        **{f"openrouter_embeddings.{name}": spent for name, spent in usage.to_dict().items() if "tokens" not in name},
+    }
+    if (width := state.dimensions) is not None:
+        details["gen_ai.embeddings.dimension.count"] = width
+    if first.settings.encoding != "auto":
+        details["gen_ai.request.encoding_formats"] = [first.settings.encoding]
+    return details
+
+
+@cache
+def _instruments() -> tuple[Tracer, Histogram, Histogram]:
+    """Return what follows the providers of the application, set before or after."""
+    from opentelemetry import metrics, trace
+
+    meter = metrics.get_meter(_NAME)
+    tokens = _histogram(meter, "gen_ai.client.token.usage", "{token}", "Input tokens used", _TOKENS)
+    duration = _histogram(meter, "gen_ai.client.operation.duration", "s", "Duration of calls", _SECONDS)
+    return trace.get_tracer(_NAME), tokens, duration
+
+
+def _histogram(meter: Meter, name: str, unit: str, description: str, bounds: Sequence[float]) -> Histogram:
+    try:
+        return meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=bounds)
+    except TypeError:  # an API before 1.30 takes no bounds
+        return meter.create_histogram(name, unit, description)
+
+
+_NAME = __name__.partition(".")[0]

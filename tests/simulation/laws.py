@@ -175,7 +175,7 @@ def _as_good_as_new(made: RandomWorld) -> None:
     world = made.world
     if any(isinstance(outcome, BudgetExceededError) for outcome, _ in _outcomes(made)) or world.options.max_cost:
         return
-    made.gateway.healed = True
+    made.gateway.healed, world.disk_seconds = True, 0.0
     world.now += 3600.0
     first, before = 1000, len(world.requests)
     for _ in range(6):  # what was learnt is forgotten by use: cautious tries

@@ -186,7 +186,7 @@ def make(seed: int) -> RandomWorld:
     gateway = RandomGateway(chance)
     cached = chance.random() < 0.4
     world = World(gateway, seed=seed, cache=MemoryCache() if cached else None, **_options(chance))
-    world.disk_seconds = chance.choice([0.0, 0.0, 0.01])
+    world.disk_seconds = chance.choice([0.0, 0.05, 0.3])
     made = RandomWorld(seed, world, gateway, cached=cached)
     _add_faults(chance, gateway)
     pool = numbers(chance.choice([3, 10, 40]))

@@ -151,6 +151,8 @@ class World:
         self.checks: list[Callable[[], None]] = []
         """Called before time goes on."""
         self.disk_seconds = 0.0
+        """The longest that the cache takes."""
+        self._disk = random.Random(seed)
         self._gateway = gateway
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -273,9 +275,7 @@ class World:
                     case Exchange():
                         done = yield from self._exchange(step, loop)
                     case Block(work):
-                        if self.disk_seconds:
-                            yield Bell(self), self.disk_seconds
-                        done = work()
+                        done = yield from self._block(work)
                     case RunBeside(flows):
                         done = yield from Group(self, scope, loop).run(flows)
                     case StartBeside(other):
@@ -286,6 +286,15 @@ class World:
                 raised = cancelled
             except Exception as error:
                 raised = error
+
+    def _block(self, work: Callable[[], Any]) -> Process:
+        """Use the disk. A thread does so: it goes on where the process that waits for it is cancelled."""
+        try:
+            if self.disk_seconds:
+                yield Bell(self), self.disk_seconds * self._disk.random()
+        finally:
+            done = work()
+        return done
 
     def _exchange(self, step: Exchange, loop: Loop) -> Process:
         assert step.body is not None

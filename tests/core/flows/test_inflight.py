@@ -290,3 +290,18 @@ def test_each_text_is_paid_for_once_with_a_cache_whoever_asks():
     for start, caller in zip(range(0, 40, 5), callers, strict=True):
         assert all_right(caller.outcomes[0], texts[start : start + 60])
     assert sorted(text for request in world.requests for text in request.inputs) == sorted(set(texts))
+
+
+def test_what_landed_and_is_not_in_the_cache_yet_is_handed_to_calls_that_claim_it():
+    """Between the answer and the cache an input is neither in flight nor kept: it was paid for twice."""
+    registry = InFlightRegistry(lambda: 0.0)
+    first, second = registry.join("kind", ["a"]), registry.join("kind", ["a"])
+    assert first.claim([0]) == [0]
+    first.publish([0], np.ones((1, 2), dtype=np.float32), until_kept=True)
+    assert second.claim([0]) == []
+    assert second.outcomes()[0].tolist() == [1.0, 1.0]
+    third = registry.join("kind", ["a"])
+    assert not third.has_newer_results()
+    first.abandon([0], {})
+    assert third.has_newer_results(), "the cache has it from now on"
+    assert third.claim([0]) == [0]

@@ -162,7 +162,7 @@ class EmbedCall:
         self.outcome.record(result)
         self.rows.write(batch.members, result.rows)
         if self.share is not None:
-            self.share.publish(batch.members, result.rows)
+            self.share.publish(batch.members, result.rows, until_kept=self.keys is not None)
 
     def record_row(self, member: int, row: Matrix) -> None:
         """Keep the embedding of a text that was shortened."""

@@ -76,6 +76,8 @@ class CallShare:
         self._waiting_calls: dict[Hashable, list[CallShare]] = {}
         self._waiting_for: dict[Hashable, int] = {}
         self._outcomes: dict[int, SharedOutcome] = {}
+        self._landed: dict[Hashable, Matrix] = {}
+        """What has landed and is not in the cache yet."""
         self.shortened: set[int] = set()
         """Inputs whose embedding came from another call, which had cut or averaged them: they were too long."""
         self._publications_seen = registry.publications
@@ -114,6 +116,10 @@ class CallShare:
         owner = self._owners.setdefault(name, self)
         if owner is self:
             return True
+        if name in owner._landed:
+            self._waiting_for[name] = member
+            self._deliver(name, owner._landed[name].copy())
+            return False
         if owner._stands_still():
             self._owners[name] = self
             self._waiting_calls[name] = owner._waiting_calls.pop(name, [])
@@ -132,15 +138,27 @@ class CallShare:
         """Return whether other calls have published anything since this one began: the cache may know more by now."""
         return self._registry.publications > self._publications_seen
 
-    def publish(self, members: Sequence[int], rows: Matrix, *, shortened: Container[int] = ()) -> None:
-        """Hand embeddings to the calls that wait for them, and which of them are of texts that were shortened."""
+    def publish(
+        self, members: Sequence[int], rows: Matrix, *, shortened: Container[int] = (), until_kept: bool = False
+    ) -> None:
+        """Hand embeddings to the calls that wait for them.
+
+        Args:
+            members: What landed.
+            rows: Their embeddings.
+            shortened: Which of them are of texts that were cut or averaged.
+            until_kept: Whether the cache is still to be written. Calls that claim an input meanwhile find it neither in
+                flight nor in the cache, so they get it here, until the claim is given up by `abandon`.
+        """
         with self._registry.lock:
-            self._registry.publications += 1
-            self._publications_seen += 1
+            self._note_publication()
             for member, row in zip(members, rows, strict=True):
-                for call in self._close(self._names[member]):
+                name = self._names[member]
+                for call in self._close(name):
                     # A copy: our caller may change its own array.
-                    call._deliver(self._names[member], row.copy(), shortened=member in shortened)
+                    call._deliver(name, row.copy(), shortened=member in shortened)
+                if until_kept and self._owners.setdefault(name, self) is self:
+                    self._landed[name] = row
 
     def abandon(self, members: Sequence[int], causes: Mapping[int, EmbeddingError | None]) -> None:
         """Give up what has not been published. Waiting calls get a cause that they share, or send the input themselves."""
@@ -191,11 +209,17 @@ class CallShare:
     def _stands_still(self) -> bool:
         return self._registry.clock() > self._moves_until
 
+    def _note_publication(self) -> None:
+        self._registry.publications += 1
+        self._publications_seen += 1
+
     def _close(self, name: Hashable) -> Sequence[CallShare]:
         """Give up the ownership of a name, and return the calls that wait for it."""
         if self._owners.get(name) is not self:
             return ()
         del self._owners[name]
+        if self._landed.pop(name, None) is not None:
+            self._note_publication()  # from now on the cache has it
         return self._waiting_calls.pop(name, ()) if self._waiting_calls else ()
 
     def _deliver(self, name: Hashable, outcome: SharedOutcome, *, shortened: bool = False) -> None:

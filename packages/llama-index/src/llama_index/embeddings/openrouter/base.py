@@ -13,7 +13,17 @@ from llama_index.core.schema import BaseNode
 from pydantic import ModelWrapValidatorHandler
 from wrapt import when_imported
 
-from openrouter_embeddings import AsyncClient, Client, ConfigurationError, Gateway, InputType, Options, Partial, Usage
+from openrouter_embeddings import (
+    AsyncClient,
+    Client,
+    ConfigurationError,
+    Gateway,
+    Input,
+    InputType,
+    Options,
+    Partial,
+    Usage,
+)
 from openrouter_embeddings.words import without_values
 
 from ._observed import observed
@@ -100,13 +110,13 @@ class OpenRouterEmbedding(OptionFields):
         """Tokens, cost and requests so far, in this process."""
         return self.client.usage
 
-    def _embed(self, texts: list[str], input_type: InputType, **more: Any) -> list[Embedding]:
+    def _embed(self, inputs: Sequence[Input], input_type: InputType, **more: Any) -> list[Embedding]:
         with WORDS.for_errors():
-            return self.client.embed(texts, input_type=input_type, **more).tolist()
+            return self.client.embed(inputs, input_type=input_type, **more).tolist()
 
-    async def _aembed(self, texts: list[str], input_type: InputType, **more: Any) -> list[Embedding]:
+    async def _aembed(self, inputs: Sequence[Input], input_type: InputType, **more: Any) -> list[Embedding]:
         with WORDS.for_errors():
-            return (await self.async_client.embed(texts, input_type=input_type, **more)).tolist()
+            return (await self.async_client.embed(inputs, input_type=input_type, **more)).tolist()
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return self._embed([query], "query")[0]

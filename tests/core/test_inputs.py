@@ -114,6 +114,6 @@ def test_texts_beside_contents_become_contents():
 def test_what_is_no_picture_is_named_by_its_position():
     url = "https://example.org/a.png"
     assert contents_of([url, ImagePart(url)]) == [Content.of(ImagePart(url))] * 2
-    with pytest.raises(InputError, match="^Input 1: The bytes do not say what picture they are") as caught:
+    with pytest.raises(InputError, match=r"^Input 1: The bytes do not say what picture they are") as caught:
         contents_of([url, b"no picture"])
     assert caught.value.positions == (1,)

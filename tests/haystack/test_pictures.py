@@ -108,6 +108,7 @@ def test_what_is_no_picture_is_named_before_any_request(call: Any, make: Make, f
     missing = [Document(id=f"missing-{number}", meta={"file_path": f"{number}.png"}) for number in range(2)]
     wrong = [
         Document(id="nothing", content="a text"),
+        Document(id="no path", meta={"file_path": "red\0.png"}),
         Document(id="notes", meta={"file_path": "notes.txt"}),
         Document(id="broken", meta={"file_path": "broken"}),
         Document(id="page", meta={"file_path": "none.pdf", "page_number": 1}),
@@ -122,12 +123,12 @@ def test_what_is_no_picture_is_named_before_any_request(call: Any, make: Make, f
     found = call(make(raise_on_failure=False), documents=[outside, *missing, *documents("red"), *wrong])
     assert [document.id for document in found["documents"]] == ["red"]
     assert [document.id for document in found["failed_documents"]] == [
-        "outside", "missing-0", "missing-1", "nothing", "notes", "broken", "page",
+        "outside", "missing-0", "missing-1", "nothing", "no path", "notes", "broken", "page",
     ]  # fmt: skip
     causes = {tuple(cause["ids"]): cause["message"] for cause in found["meta"]["failed"]}
     assert "is outside of root_path" in causes["outside",]
     assert "No such file" in causes["missing-0", "missing-1"]
-    assert "names no file, and there is no blob" in causes["nothing",]
+    assert "names no file, and there is no blob" in causes["nothing", "no path"]
     assert "'text/plain', which is no picture's" in causes["notes",]
     assert "do not say what picture" in causes["broken",]
     assert "a page of a PDF needs a file that exists" in causes["page",]

@@ -49,7 +49,7 @@ class Pictures:
         named = document.meta.get(self.field)
         if named is None and document.blob is not None:
             return self._part(document.blob.data, document.blob.mime_type)
-        if not isinstance(named, (str, os.PathLike)):
+        if not isinstance(named, (str, os.PathLike)) or "\0" in str(named):
             raise InputError(f"meta[{self.field!r}] names no file, and there is no blob.")
         path = self._within_root(Path(self.root or "", named))
         stated = document.meta.get("mime_type")

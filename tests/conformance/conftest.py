@@ -157,7 +157,7 @@ class LangChainAsync(LangChainSync, Async):
 class LlamaIndexSync(Subject):
     needs = "llama_index.core"
     own_words = frozenset({"model_name", "api_base", "embed_batch_size", "num_workers"})
-    resume_advice = "get_text_embedding_batch(texts, resume=error.partial) embeds only the rest"
+    resume_advice = "The same batch call with resume=error.partial embeds only the rest"
 
     def construct(self, options):
         from llama_index.embeddings.openrouter import OpenRouterEmbedding

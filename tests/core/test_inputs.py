@@ -7,7 +7,7 @@ import pytest
 
 from openrouter_embeddings.content import Content, ImagePart
 from openrouter_embeddings.errors import InputError
-from openrouter_embeddings.inputs import check_inputs, named_positions, wire_inputs
+from openrouter_embeddings.inputs import check_inputs, contents_of, named_positions, wire_inputs
 
 SECRET = "the patient's name"
 
@@ -109,3 +109,11 @@ def test_texts_beside_contents_become_contents():
     content = Content.of(ImagePart("https://example.org/a.png"))
     assert wire_inputs(["a", "b"]) == ["a", "b"]
     assert wire_inputs(["a", content]) == [{"content": [{"type": "text", "text": "a"}]}, content.to_wire()]
+
+
+def test_what_is_no_picture_is_named_by_its_position():
+    url = "https://example.org/a.png"
+    assert contents_of([url, ImagePart(url)]) == [Content.of(ImagePart(url))] * 2
+    with pytest.raises(InputError, match=r"^Input 1: The bytes do not say what picture they are") as caught:
+        contents_of([url, b"no picture"])
+    assert caught.value.positions == (1,)

@@ -16,7 +16,13 @@ pytest.importorskip("haystack")
 pytest.importorskip("tqdm")
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SHORT = ["core_example.py", "langchain_example.py", "llama_index_example.py", "haystack_example.py"]
+SHORT = [
+    "core_example.py",
+    "langchain_example.py",
+    "llama_index_example.py",
+    "haystack_example.py",
+    "image_search.py",
+]
 PARTS_OF_THE_DEMO = {"search_stdlib.py", "stdlib_corpus.py", "stdlib_stores.py"}
 
 # Runs a script where every connection that would leave the machine is an error.
@@ -74,6 +80,12 @@ def test_a_short_example_runs(script: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert re.search(r"^\s*0\.\d{3}  ", done.stdout, re.MULTILINE), "it shows scores"
     assert "tokens" in done.stdout, "it shows what was spent"
+
+
+def test_the_image_search_finds_the_red_picture_in_both_frameworks(tmp_path: Path) -> None:
+    done = run("image_search.py", cwd=tmp_path)
+    assert done.stdout.count("the best is apple.png") == 2
+    assert "like sea.png: sea.png, " in done.stdout
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "packages").glob("*/README.md"))]
@@ -27,6 +28,8 @@ def blocks() -> list[object]:
 
 @pytest.mark.parametrize("code", blocks())
 def test_a_block_of_the_pages_runs(code: str, embeddings_gateway, tmp_path: Path) -> None:
+    for name, colour in (("car", "red"), ("sea", "blue")):
+        Image.new("RGB", (16, 16), colour).save(tmp_path / f"{name}.png")
     environment = {
         **os.environ,
         "OPENROUTER_API_BASE": embeddings_gateway.base_url,

@@ -14,6 +14,7 @@ from haystack.utils import Secret
 
 from haystack_integrations.components.embedders.openrouter_embeddings import (
     OpenRouterDocumentEmbedder,
+    OpenRouterDocumentImageEmbedder,
     OpenRouterTextEmbedder,
 )
 from openrouter_embeddings import ClientOptions, ConfigurationError, Options
@@ -30,7 +31,7 @@ NAMED_OTHERWISE = {
 }
 
 
-@pytest.fixture(params=[OpenRouterTextEmbedder, OpenRouterDocumentEmbedder])
+@pytest.fixture(params=[OpenRouterTextEmbedder, OpenRouterDocumentEmbedder, OpenRouterDocumentImageEmbedder])
 def kind(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -149,8 +150,10 @@ def test_haystacks_own_words_are_checked_too(options: dict[str, Any], says: str)
 
 
 def test_null_in_a_file_leaves_a_default(kind: Any) -> None:
-    made = kind(model=UNMARKED, prefix=None, suffix=None, timeout=None)
-    assert (made.prefix, made.suffix, made.timeout) == ("", "", 60.0)
+    around = dict.fromkeys({"prefix", "suffix"} & inspect.signature(kind.__init__).parameters.keys())
+    made = kind(model=UNMARKED, timeout=None, **around)
+    assert made.timeout == 60.0
+    assert all(getattr(made, name) == "" for name in around)
 
 
 def test_the_third_output_is_there_where_it_is_used() -> None:

@@ -5,12 +5,13 @@ No message and no repr of this module shows a text, a URL or data.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import filterfalse
 from typing import Any, Literal, TypeAlias
 
-from .content import Content, lone_surrogate
+from .content import Content, ImagePart, lone_surrogate
 from .errors import InputError
 
 Input: TypeAlias = str | Content
@@ -19,8 +20,28 @@ Input: TypeAlias = str | Content
 InputType: TypeAlias = Literal["query", "document"]
 
 
+Image: TypeAlias = str | os.PathLike[str] | bytes | ImagePart
+"""A picture: its path, its https or data URL, its bytes, or a part that holds it."""
+
+
 Progress: TypeAlias = Callable[[int, int], None]
 """Told how many of how many inputs are done."""
+
+
+def contents_of(images: Iterable[Image]) -> list[Input]:
+    """Return the content of each picture.
+
+    Raises:
+        InputError: Something is no picture; `positions` says which.
+        OSError: A file cannot be read.
+    """
+    contents: list[Input] = []
+    for position, image in enumerate(images):
+        try:
+            contents.append(Content.of(ImagePart.of(image)))
+        except InputError as error:
+            raise InputError(f"Input {position}: {error.message}", positions=[position]) from None
+    return contents
 
 
 def wire_inputs(inputs: Sequence[Input]) -> list[Any]:

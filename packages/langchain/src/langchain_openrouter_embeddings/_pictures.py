@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import TypeAlias
 
-from openrouter_embeddings import Content, ImagePart, Input, InputType
-
-Image: TypeAlias = str | os.PathLike[str] | bytes | ImagePart
+from openrouter_embeddings import Input, InputType
+from openrouter_embeddings.inputs import Image, contents_of
 
 
 class EmbedsPictures:
@@ -39,7 +36,7 @@ class EmbedsPictures:
             EmbeddingError: It could not be done; what had landed is in `.partial`.
             OSError: A file cannot be read.
         """
-        return self._embed(_pictures(images), input_type)
+        return self._embed(contents_of(images), input_type)
 
     def embed_image(self, uris: list[str]) -> list[list[float]]:
         """Do what `embed_images` does, under the name that stores call: Chroma's `add_images`."""
@@ -53,14 +50,10 @@ class EmbedsPictures:
 
     async def aembed_images(self, images: Iterable[Image], *, input_type: InputType = "document") -> list[list[float]]:
         """Do what `embed_images` does, on the running event loop. Files are read in a thread."""
-        return await self._aembed(await asyncio.to_thread(_pictures, images), input_type)
+        return await self._aembed(await asyncio.to_thread(contents_of, images), input_type)
 
     @abstractmethod
     def _embed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]: ...
 
     @abstractmethod
     async def _aembed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]: ...
-
-
-def _pictures(images: Iterable[Image]) -> list[Input]:
-    return [Content.of(ImagePart.of(image)) for image in images]

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .base import OpenRouterEmbedding
+from .multi_modal import OpenRouterMultiModalEmbedding
 
-__all__ = ["OpenRouterEmbedding"]
+__all__ = ["OpenRouterEmbedding", "OpenRouterMultiModalEmbedding"]

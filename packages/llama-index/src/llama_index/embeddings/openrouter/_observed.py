@@ -21,7 +21,7 @@ Ended = Callable[[EmbeddingResult], list[Embedding]]
 
 @contextmanager
 def observed(
-    embedder: BaseEmbedding, texts: list[str], *, bar: bool = False
+    embedder: BaseEmbedding, texts: list[str], *, bar: bool = False, unit: str = "text"
 ) -> Iterator[tuple[Progress | None, Ended]]:
     """Tell that a batch begins. Yield what is told how far it is, if anything is, and what is handed its result.
 
@@ -33,7 +33,7 @@ def observed(
     with (
         UsageTracker().counting() as usage,
         embedder.callback_manager.event(CBEventType.EMBEDDING, payload=about) as event,
-        _bar(len(texts), bar, usage) as landed,
+        _bar(len(texts), bar, usage, unit) as landed,
     ):
 
         def ended(result: EmbeddingResult) -> list[Embedding]:
@@ -48,13 +48,13 @@ def observed(
 
 
 @contextmanager
-def _bar(total: int, shown: bool, usage: UsageTracker) -> Iterator[Progress | None]:
-    """Show how many texts are done, how fast, and for how much."""
+def _bar(total: int, shown: bool, usage: UsageTracker, unit: str) -> Iterator[Progress | None]:
+    """Show how many are done, how fast, and for how much."""
     if not shown:
         yield None
         return
     lock = Lock()
-    with tqdm(total=total, desc="Generating embeddings", unit="text") as bar:
+    with tqdm(total=total, desc="Generating embeddings", unit=unit) as bar:
 
         def landed(done: int, _: int) -> None:
             with lock:  # batches land on many threads, and a count that arrives late is no step back

@@ -41,8 +41,8 @@ class EmbeddingOptions(ClientOptions, total=False):
 WORDS = Words(
     options=["model_name", *DEFAULTS, *EmbeddingOptions.__annotations__],
     names={" list_models()": " .client.list_models()"},
-    resume="get_text_embedding_batch(texts, resume=error.partial) embeds only the rest, and so does the same call or"
-    " pipeline again where the embedder has a cache=.",
+    resume="The same batch call with resume=error.partial embeds only the rest, and so does the call or pipeline without it"
+    " where the embedder has a cache=.",
 )
 
 

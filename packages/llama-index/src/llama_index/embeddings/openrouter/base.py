@@ -19,6 +19,7 @@ from openrouter_embeddings import (
     ConfigurationError,
     EmbeddingResult,
     Gateway,
+    Input,
     InputType,
     Options,
     Partial,
@@ -110,13 +111,13 @@ class OpenRouterEmbedding(OptionFields):
         """Tokens, cost and requests so far, in this process."""
         return self.client.usage
 
-    def _embed(self, texts: list[str], input_type: InputType, **more: Any) -> EmbeddingResult:
+    def _embed(self, inputs: Sequence[Input], input_type: InputType, **more: Any) -> EmbeddingResult:
         with WORDS.for_errors():
-            return self.client.embed(texts, input_type=input_type, **more)
+            return self.client.embed(inputs, input_type=input_type, **more)
 
-    async def _aembed(self, texts: list[str], input_type: InputType, **more: Any) -> EmbeddingResult:
+    async def _aembed(self, inputs: Sequence[Input], input_type: InputType, **more: Any) -> EmbeddingResult:
         with WORDS.for_errors():
-            return await self.async_client.embed(texts, input_type=input_type, **more)
+            return await self.async_client.embed(inputs, input_type=input_type, **more)
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return self._embed([query], "query").tolist()[0]

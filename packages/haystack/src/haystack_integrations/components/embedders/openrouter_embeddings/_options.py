@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, replace
 from inspect import Parameter, Signature
@@ -75,6 +76,30 @@ class DocumentEmbedderOptions(TextEmbedderOptions, total=False):
     ]
 
 
+class DocumentImageEmbedderOptions(DocumentEmbedderOptions, total=False):
+    """Likewise, and what says where a document's picture is."""
+
+    prefix: Never  # type: ignore[misc]  # of texts
+    suffix: Never  # type: ignore[misc]
+    meta_fields_to_embed: Never  # type: ignore[misc]
+    embedding_separator: Never  # type: ignore[misc]
+    file_path_meta_field: Annotated[str, Own("file_path", "The metadata that names a document's file.")]
+    root_path: Annotated[
+        str | os.PathLike[str] | None,
+        Own(
+            None,
+            "The folder that files are named from, and must be in. Without it any file of the machine may be named: set it"
+            " where the metadata may come from others.",
+        ),
+    ]
+    image_size: Annotated[
+        Sequence[int] | None,
+        Own(
+            None, "Width and height in pixels to shrink pictures to, whose shape stays. `None` sends files as they are."
+        ),
+    ]
+
+
 _NOT_TAKEN = {
     "http_client async_http_client http_async_client httpx_client http_client_kwargs": "a component is saved, and a live"
     " client cannot be. timeout=, extra_headers= and the proxy of HTTPS_PROXY cover most of what it is for",
@@ -95,6 +120,12 @@ TEXT_WORDS = replace(
     WORDS,
     options=[name for name in WORDS.options if name not in _OF_DOCUMENTS],
     reasons={**WORDS.reasons, **dict.fromkeys(_OF_DOCUMENTS, "it belongs to OpenRouterDocumentEmbedder")},
+)
+_OF_TEXTS = {"prefix", "suffix", "meta_fields_to_embed", "embedding_separator"}
+IMAGE_WORDS = replace(
+    WORDS,
+    options=[name for name, hint in get_type_hints(DocumentImageEmbedderOptions).items() if hint is not Never],
+    reasons={**WORDS.reasons, **dict.fromkeys(_OF_TEXTS, "a picture is embedded without a text")},
 )
 
 

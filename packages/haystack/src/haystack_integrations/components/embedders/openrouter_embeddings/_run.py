@@ -1,8 +1,8 @@
-"""One run of the document embedder: what can be sent, how far it is, and what has come of each document."""
+"""One run over documents: what can be sent, how far it is, and what has come of each document."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
@@ -16,8 +16,10 @@ from openrouter_embeddings import (
     AuthenticationError,
     Client,
     ConfigurationError,
+    Content,
     EmbeddingError,
     EmbeddingResult,
+    Input,
     InputError,
     InsufficientCreditsError,
     ModelNotFoundError,
@@ -25,7 +27,7 @@ from openrouter_embeddings import (
     Usage,
     UsageTracker,
 )
-from openrouter_embeddings.inputs import Progress, check_inputs
+from openrouter_embeddings.inputs import Progress, check_inputs, named_positions
 
 from ._embedder import meta_of, meta_of_result
 from ._options import WORDS
@@ -46,50 +48,67 @@ class Run:
 
     Args:
         documents: As given.
-        texts: What is embedded of each. Emptied where one is not sent, so that all positions stay what they are.
+        inputs: What is embedded of each; None: the document keeps its embedding; an error: why it cannot be embedded.
         client: For `meta`, where nothing came of any document.
         on_empty: What becomes of an empty text.
         raises: Whether a document that cannot be embedded is an error of the run.
-        skips: Whether documents that have an embedding keep it.
+        added_meta: What is added to the metadata of a document that was embedded.
+
+    Raises:
+        InputError: A document cannot be embedded, and that is an error of the run.
     """
 
     def __init__(
-        self, documents: list[Document], texts: list[str], *, client: Client, on_empty: str, raises: bool, skips: bool
+        self,
+        documents: list[Document],
+        inputs: Sequence[Input | InputError | None],
+        *,
+        client: Client,
+        on_empty: str,
+        raises: bool,
+        added_meta: Mapping[str, Any],
     ) -> None:
-        self.texts = texts
         self._documents = documents
         self._client = client
         self._raises = raises
-        self._kept = {place for place, one in enumerate(documents) if skips and one.embedding is not None}
+        self._added_meta = added_meta
+        self._kept = {position for position, given in enumerate(inputs) if given is None}
         """Documents that have an embedding."""
-        self._refused: dict[int, EmbeddingError] = {}
+        self._refused: dict[int, EmbeddingError] = _by_reason(inputs)
         """Documents that cannot be sent, and why."""
-        for position in self._kept:
-            texts[position] = _NOT_EMPTY
-        if not raises:
-            self._take_out(on_empty)
-        elif skips:
+        # What is not sent is an empty text, so that all positions stay what they are.
+        self.inputs = [given if isinstance(given, (str, Content)) else "" for given in inputs]
+        unsent = self._kept | self._refused.keys()
+        checked = [_NOT_EMPTY if position in unsent else given for position, given in enumerate(self.inputs)]
+        if raises:
             with WORDS.for_errors(things="Documents", ids=self._ids()):
-                check_inputs(texts, on_empty=on_empty)
-        for position in self._kept:
-            texts[position] = ""
+                if self._refused:
+                    raise next(iter(self._refused.values()))
+                if client.options.on_empty != on_empty:
+                    check_inputs(checked, on_empty=on_empty)
+        else:
+            self._take_out(checked, on_empty)
 
-    def _take_out(self, on_empty: str) -> None:
+    def _take_out(self, checked: list[Input], on_empty: str) -> None:
         """Empty the texts that the core would refuse before any request."""
         for choice in (on_empty, "zero"):
             try:
-                check_inputs(self.texts, on_empty=choice)
+                check_inputs(checked, on_empty=choice)
             except InputError as error:
                 self._refused |= dict.fromkeys(error.positions, error)
                 for position in error.positions:
-                    self.texts[position] = ""
+                    self.inputs[position] = checked[position] = ""
 
     def _ids(self) -> list[str]:
         return [document.id for document in self._documents]
 
     def digest(self) -> bytes:
-        """Return a hash of all texts."""
-        return sha256(repr(self.texts).encode(errors="surrogatepass")).digest()
+        """Return a hash of all inputs."""
+        digest = sha256()
+        for given in self.inputs:  # a content's repr hides what is in it
+            wire = given if isinstance(given, str) else given.to_wire()
+            digest.update(repr(wire).encode(errors="surrogatepass"))
+        return digest.digest()
 
     def has_something_to_send(self) -> bool:
         """Return whether any document is left."""
@@ -127,10 +146,15 @@ class Run:
     def _copies(self, landed: Mapping[int, list[float]]) -> list[Document]:
         """Return copies with an embedding, and the documents that have one, in input order."""
         return [
-            replace(document, embedding=landed[position]) if position in landed else document
+            self._copy(document, landed[position]) if position in landed else document
             for position, document in enumerate(self._documents)
             if position in landed or position in self._kept
         ]
+
+    def _copy(self, document: Document, embedding: list[float]) -> Document:
+        if not self._added_meta:
+            return replace(document, embedding=embedding)
+        return replace(document, embedding=embedding, meta={**document.meta, **self._added_meta})
 
     def _outputs(
         self, landed: Mapping[int, list[float]], meta: dict[str, Any], causes: Mapping[int, EmbeddingError]
@@ -155,6 +179,19 @@ class Run:
         return (
             outputs if self._raises else {**outputs, "failed_documents": [self._documents[place] for place in missing]}
         )
+
+
+def _by_reason(inputs: Sequence[object]) -> dict[int, EmbeddingError]:
+    """Return one error for each reason, under each of its positions."""
+    reasons: dict[str, list[int]] = {}
+    for position, given in enumerate(inputs):
+        if isinstance(given, InputError):
+            reasons.setdefault(given.message, []).append(position)
+    refused: dict[int, EmbeddingError] = {}
+    for reason, positions in reasons.items():
+        error = InputError(f"{named_positions(positions)} cannot be embedded: {reason}", positions=positions)
+        refused |= dict.fromkeys(positions, error)
+    return refused
 
 
 @contextmanager

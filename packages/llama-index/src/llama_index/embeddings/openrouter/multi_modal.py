@@ -1,0 +1,128 @@
+"""`OpenRouterMultiModalEmbedding`: pictures and texts in one space."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from io import BytesIO
+from types import ModuleType
+from typing import Any, TypeAlias
+
+from llama_index.core.base.embeddings.base import Embedding
+from llama_index.core.embeddings import MultiModalEmbedding
+from wrapt import when_imported
+
+from openrouter_embeddings import Input, Partial
+from openrouter_embeddings.inputs import Image, contents_of
+
+from ._observed import observed
+from ._options import WORDS
+from .base import OpenRouterEmbedding
+
+Picture: TypeAlias = Image | BytesIO
+
+
+class OpenRouterMultiModalEmbedding(OpenRouterEmbedding, MultiModalEmbedding):
+    """Embeds pictures beside texts. The model must take both.
+
+    A picture is a path, an https or data URL, the bytes of a file (also in a `BytesIO`), or an `ImagePart`. It is marked as
+    a document, by every method: the same picture is found again with a similarity of 1. All else is as in
+    `OpenRouterEmbedding`.
+
+    Examples:
+        ```python
+        from llama_index.core.indices import MultiModalVectorStoreIndex
+        from llama_index.core.schema import ImageNode
+        from llama_index.embeddings.openrouter import OpenRouterMultiModalEmbedding
+
+        model = OpenRouterMultiModalEmbedding(model_name="google/gemini-embedding-2")
+        # An index leaves out what has neither text nor metadata.
+        pictures = [ImageNode(image_path="car.jpg", metadata={"file": "car.jpg"})]
+        index = MultiModalVectorStoreIndex(pictures, embed_model=model, image_embed_model=model)
+        index.as_retriever().text_to_image_retrieve("a red car")
+        ```
+    """
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name that saved files carry."""
+        return "OpenRouterMultiModalEmbedding"
+
+    def _get_image_embedding(self, img_file_path: Picture) -> Embedding:
+        return self._get_image_embeddings([img_file_path])[0]
+
+    async def _aget_image_embedding(self, img_file_path: Picture) -> Embedding:
+        return (await self._aget_image_embeddings([img_file_path]))[0]
+
+    def _get_image_embeddings(self, img_file_paths: list[Picture]) -> list[Embedding]:  # type: ignore[override]
+        return self._embed(_read(img_file_paths), "document").tolist()
+
+    async def _aget_image_embeddings(self, img_file_paths: list[Picture]) -> list[Embedding]:  # type: ignore[override]
+        return (await self._aembed(await asyncio.to_thread(_read, img_file_paths), "document")).tolist()
+
+    def get_image_embedding(self, img_file_path: Picture) -> Embedding:
+        """Return the embedding of a picture."""
+        return self.get_image_embedding_batch([img_file_path])[0]
+
+    async def aget_image_embedding(self, img_file_path: Picture) -> Embedding:
+        """Return the embedding of a picture, on the running event loop. A file is read in a thread."""
+        return (await self.aget_image_embedding_batch([img_file_path]))[0]
+
+    def get_image_embedding_batch(  # type: ignore[override]  # a list of the base class's fewer types will do
+        self,
+        img_file_paths: list[Picture],
+        show_progress: bool = False,
+        *,
+        resume: Partial | None = None,
+        **unknown: Any,
+    ) -> list[Embedding]:
+        """Return one embedding per picture, in input order. The pictures are one call of the core, however many they are.
+
+        Args:
+            img_file_paths: The pictures. All are read before any request; an empty list makes none.
+            show_progress: Whether to show a bar.
+            resume: `error.partial` of an earlier call with the same pictures: only the rest is paid for.
+            **unknown: None. What is tried is named in an error that says where it belongs.
+
+        Raises:
+            EmbeddingError: It could not be done; what had landed is in `.partial`.
+            OSError: A file cannot be read.
+        """
+        WORDS.check_call(unknown)
+        if not img_file_paths:
+            return []
+        pictures = _read(img_file_paths)
+        with observed(self, _outlines(pictures), bar=show_progress, unit="image") as (landed, ended):
+            return ended(self._embed(pictures, "document", resume=resume, on_progress=landed))
+
+    async def aget_image_embedding_batch(  # type: ignore[override]
+        self,
+        img_file_paths: list[Picture],
+        show_progress: bool = False,
+        *,
+        resume: Partial | None = None,
+        **unknown: Any,
+    ) -> list[Embedding]:
+        """Do what `get_image_embedding_batch` does, on the running event loop. Files are read in a thread."""
+        WORDS.check_call(unknown)
+        if not img_file_paths:
+            return []
+        pictures = await asyncio.to_thread(_read, img_file_paths)
+        with observed(self, _outlines(pictures), bar=show_progress, unit="image") as (landed, ended):
+            return ended(await self._aembed(pictures, "document", resume=resume, on_progress=landed))
+
+
+def _outlines(pictures: list[Input]) -> list[str]:
+    """Return what events may show: neither data nor a URL, which may be signed."""
+    return list(map(repr, pictures))
+
+
+def _read(pictures: Iterable[Picture]) -> list[Input]:
+    with WORDS.for_errors():
+        return contents_of(picture.getvalue() if isinstance(picture, BytesIO) else picture for picture in pictures)
+
+
+@when_imported("llama_index.core.embeddings.loading")
+def _make_known(loading: ModuleType) -> None:
+    """Have `load_embed_model` know this class too."""
+    loading.RECOGNIZED_EMBEDDINGS[OpenRouterMultiModalEmbedding.class_name()] = OpenRouterMultiModalEmbedding

@@ -32,7 +32,7 @@ class ClientOptions(TypedDict, total=False):
     allow_plain_http: bool
     profile: str | None
     dimensions: int | None
-    provider: ProviderPreferences | Mapping[str, Any] | None
+    provider: ProviderPreferences | None
     user: str | None
     session_id: str | None
     trace: Mapping[str, Any] | None

@@ -41,6 +41,24 @@ FIELD_SERVERS = {
     "infinity": ["infinity-emb[server,torch]==0.0.78", "torch==2.13.0"],
     "litellm": ["litellm[proxy]==1.106.2"],
 }
+# Vector stores that run inside a process, and what joins each to a framework. Two are missed: faiss-haystack wants a
+# numpy older than the local model's, and lancedb-haystack has had no release since 2024.
+STORES = [
+    "chromadb==1.5.9",
+    "faiss-cpu==1.15.1",
+    "lancedb==0.40.0",
+    "qdrant-client==1.20.0",
+    "langchain-chroma==1.1.0",
+    "langchain-community==0.4.2",  # FAISS and LanceDB
+    "langchain-qdrant==1.1.0",
+    "llama-index-vector-stores-chroma==0.6.0",
+    "llama-index-vector-stores-faiss==0.7.0",
+    "llama-index-vector-stores-lancedb==0.6.0",
+    "pandas==3.1.1",  # which it imports and does not name
+    "llama-index-vector-stores-qdrant==0.10.4",
+    "chroma-haystack==5.0.0",
+    "qdrant-haystack==13.1.0",
+]
 # Two workers, whole files each: a file's tests share one gateway process.
 PARALLEL = ["-n", "2", "--dist", "loadfile"]
 
@@ -177,6 +195,14 @@ def field(session: nox.Session) -> None:
     for name, packages in FIELD_SERVERS.items():
         install_server(session, folder / name, packages)
     session.run("pytest", "tests/field", *session.posargs, env={"OPENROUTER_EMBEDDINGS_FIELD": str(folder)})
+
+
+@nox.session
+def stores(session: nox.Session) -> None:
+    """Run each framework against Qdrant, Chroma, FAISS and LanceDB: index, query, filter, update, open again."""
+    install(session, "test", extra=tuple(STORES))
+    # What the stores' packages warn of is none of ours.
+    session.run("pytest", "tests/stores", "-W", "default", *session.posargs, env={"OPENROUTER_EMBEDDINGS_STORES": "1"})
 
 
 @nox.session

@@ -71,7 +71,7 @@ def run(script: str, *arguments: str, cwd: Path, text_in: str | None = None) -> 
 
 
 def test_every_example_is_run_here() -> None:
-    assert {one.name for one in EXAMPLES.glob("*.py")} == {*SHORT, *PARTS_OF_THE_DEMO}
+    assert {one.name for one in EXAMPLES.glob("*.py")} == {*SHORT, *PARTS_OF_THE_DEMO, "resume_ingestion.py"}
 
 
 @pytest.mark.parametrize("script", SHORT)
@@ -86,6 +86,20 @@ def test_the_image_search_finds_the_red_picture_in_both_frameworks(tmp_path: Pat
     done = run("image_search.py", cwd=tmp_path)
     assert done.stdout.count("the best is apple.png") == 2
     assert "like sea.png: sea.png, " in done.stdout
+
+
+@pytest.mark.slow
+def test_an_ingestion_that_is_killed_is_resumed_in_each_framework_and_pays_only_for_the_rest(tmp_path: Path) -> None:
+    done = run("resume_ingestion.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = re.findall(r"killed after (\d+) were paid; the second run paid for (\d+); paid twice: (\d+)", done.stdout)
+    assert len(runs) == 3
+    for first, second, twice in ([int(number) for number in numbers] for numbers in runs):
+        assert 800 <= first < 1600
+        assert first + second == 1601 + twice  # the texts, the question, and what was on its way
+        assert twice <= 80
+    if "wordllama" in done.stdout:
+        assert done.stdout.count("copy a whole directory -> shutil.copytree") == 3
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from langchain_core.indexing import InMemoryRecordManager, index
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_openrouter_embeddings import OpenRouterEmbeddings
-from openrouter_embeddings import InsufficientCreditsError
+from openrouter_embeddings import InputError, InsufficientCreditsError
 
 if TYPE_CHECKING:
     from openrouter_embeddings_gateway import LocalGateway
@@ -135,3 +135,25 @@ def test_a_loop_in_a_thread_of_its_own_and_another_can_share_an_object(make: Mak
         thread.join()
         loop.run_until_complete(loop.shutdown_asyncgens())  # as asyncio.run does; the core closes its connections then
         loop.close()
+
+
+# -------------------------------------------------------------------------------------------------------------- errors
+
+
+def test_bad_input_is_an_error_that_names_the_method(make: Make, gateway: LocalGateway):
+    model, text = make(), "a text"
+    calls = {
+        "embed_documents takes a list; wrap it: [text].": lambda: model.embed_documents(text),
+        "embed_documents: Input 1 is NoneType, not str.": lambda: model.embed_documents([text, None]),
+        "embed_query: Input 0 is empty. Remove it": lambda: model.embed_query(""),
+        "embed_query: Input 0 is list, not str.": lambda: model.embed_query([text]),
+        "embed_content takes a list of str or Content.": lambda: model.embed_content({text}),
+        "aembed_documents takes a list; wrap it: [text].": lambda: asyncio.run(model.aembed_documents(text)),
+        "aembed_query: Input 0 is int, not str.": lambda: asyncio.run(model.aembed_query(7)),
+        "aembed_content takes a list of str": lambda: asyncio.run(model.aembed_content(None)),
+    }
+    for words, call in calls.items():
+        with pytest.raises(InputError) as caught:
+            call()
+        assert words in str(caught.value)
+    assert bodies(gateway) == []

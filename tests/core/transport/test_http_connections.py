@@ -7,6 +7,7 @@ import gc
 import os
 import socket
 import threading
+import warnings
 from typing import Any
 
 import pytest
@@ -190,3 +191,38 @@ async def test_exchanges_that_are_cancelled_at_any_moment_strand_no_connection()
         assert not any(used.has_stranded_connection() for used in pools.pools.values())
         await transport.aclose()
         await asyncio.gather(*transport._closing)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_transport_dropped_on_a_loop_closes_its_connections_there(monkeypatch, authority, scheme):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    with (
+        serving(answering(), tls=authority.server if scheme == "https" else None) as served,
+        warnings.catch_warnings(record=True) as seen,
+    ):
+        warnings.simplefilter("always")
+        transport = made()
+        transport.itself = transport  # a cycle, as a client has
+        url = f"{scheme}://localhost:{served.port}/v1"
+        answers = await asyncio.gather(*(transport.aexchange(url, b"{}", **GIVEN) for _ in range(3)))
+        assert [answer.status for answer in answers] == [200] * 3
+        del transport
+        gc.collect()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        gc.collect()
+        for connection in served.open:
+            assert connection.fileno() == -1 or not connection.recv(1)
+    assert [str(warning.message) for warning in seen] == []
+
+
+def test_a_transport_dropped_as_its_loop_ends_says_nothing(caplog):
+    async def last(url: str) -> int:
+        return (await made().aexchange(url, b"{}", **GIVEN)).status
+
+    with serving(answering()) as served:
+        loop = asyncio.new_event_loop()
+        assert loop.run_until_complete(last(served.url)) == 200
+        loop.close()
+        gc.collect()
+    assert caplog.messages == []

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, get_args
 
-from .errors import ConfigurationError, EmbeddingError
+from .errors import ConfigurationError, EmbeddingError, InputError
 from .option_types import EncodingFormat, OnTooLong
 from .options import Options
 
@@ -124,25 +124,31 @@ class Words:
             text = text.replace(name, theirs)
         return text
 
-    def reworded(self, error: EmbeddingError, *, things: str = "Ids", ids: Sequence[str] = ()) -> EmbeddingError:
+    def reworded(
+        self, error: EmbeddingError, *, things: str = "Ids", ids: Sequence[str] = (), method: str | None = None
+    ) -> EmbeddingError:
         """Return an error in these words, naming the framework's own objects that it is about.
 
         Args:
             error: Of the core.
             things: What the objects are, at the start of the sentence that names them.
             ids: Theirs, one for each input of the call; an empty one is none.
+            method: What was called: an `InputError` names it.
         """
         message = self.said(error.message.replace(RESUME_HINT, self.resume))
+        if method and isinstance(error, InputError):
+            named = message.replace("embed takes", f"{method} takes")
+            message = named if named != message else f"{method}: {message}"
         about = list(dict.fromkeys(ids[place] for place in error.positions if place < len(ids) and ids[place]))
         return error.reworded(f"{message} {things}: {_listed(about)}." if about else message)
 
     @contextmanager
-    def for_errors(self, *, things: str = "Ids", ids: Sequence[str] = ()) -> Iterator[None]:
+    def for_errors(self, *, things: str = "Ids", ids: Sequence[str] = (), method: str | None = None) -> Iterator[None]:
         """Have an error that leaves this block say it in these words. See `reworded`."""
         try:
             yield
         except EmbeddingError as error:
-            reworded = self.reworded(error, things=things, ids=ids)
+            reworded = self.reworded(error, things=things, ids=ids, method=method)
             raise reworded.with_traceback(error.__traceback__) from error.__cause__
 
     def _hint(self, name: str) -> str:

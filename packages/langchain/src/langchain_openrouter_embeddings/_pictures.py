@@ -23,7 +23,7 @@ class EmbedsPictures:
         Raises:
             EmbeddingError: It could not be done; what had landed is in `.partial`.
         """
-        return self._embed(contents, input_type)
+        return self._embed(contents, input_type, "embed_content")
 
     def embed_images(self, images: Iterable[Image], *, input_type: InputType = "document") -> list[list[float]]:
         """Return one embedding per picture, in input order. The model must take pictures.
@@ -36,7 +36,7 @@ class EmbedsPictures:
             EmbeddingError: It could not be done; what had landed is in `.partial`.
             OSError: A file cannot be read.
         """
-        return self._embed(contents_of(images), input_type)
+        return self._embed(contents_of(images), input_type, "embed_images")
 
     def embed_image(self, uris: list[str]) -> list[list[float]]:
         """Do what `embed_images` does, under the name that stores call: Chroma's `add_images`."""
@@ -46,14 +46,15 @@ class EmbedsPictures:
         self, contents: Iterable[Input], *, input_type: InputType = "document"
     ) -> list[list[float]]:
         """Do what `embed_content` does, on the running event loop."""
-        return await self._aembed(contents, input_type)
+        return await self._aembed(contents, input_type, "aembed_content")
 
     async def aembed_images(self, images: Iterable[Image], *, input_type: InputType = "document") -> list[list[float]]:
         """Do what `embed_images` does, on the running event loop. Files are read in a thread."""
-        return await self._aembed(await asyncio.to_thread(contents_of, images), input_type)
+        pictures = await asyncio.to_thread(contents_of, images)
+        return await self._aembed(pictures, input_type, "aembed_images")
 
     @abstractmethod
-    def _embed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]: ...
+    def _embed(self, inputs: Iterable[Input], input_type: InputType, method: str) -> list[list[float]]: ...
 
     @abstractmethod
-    async def _aembed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]: ...
+    async def _aembed(self, inputs: Iterable[Input], input_type: InputType, method: str) -> list[list[float]]: ...

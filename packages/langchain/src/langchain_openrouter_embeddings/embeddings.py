@@ -175,7 +175,7 @@ class OpenRouterEmbeddings(OptionFields, EmbedsPictures, Embeddings):
             EmbeddingError: It could not be done; what had landed is in `.partial`.
         """
         WORDS.check_call(unknown)
-        return self._embed(texts, "document")
+        return self._embed(texts, "document", "embed_documents")
 
     def embed_query(self, text: str, **unknown: Any) -> list[float]:
         """Return the embedding of a text, marked as a query.
@@ -188,26 +188,26 @@ class OpenRouterEmbeddings(OptionFields, EmbedsPictures, Embeddings):
             EmbeddingError: It could not be done.
         """
         WORDS.check_call(unknown)
-        return self._embed([text], "query")[0]
+        return self._embed([text], "query", "embed_query")[0]
 
     async def aembed_documents(self, texts: list[str], **unknown: Any) -> list[list[float]]:
         """Do what `embed_documents` does, on the running event loop."""
         WORDS.check_call(unknown)
-        return await self._aembed(texts, "document")
+        return await self._aembed(texts, "document", "aembed_documents")
 
     async def aembed_query(self, text: str, **unknown: Any) -> list[float]:
         """Do what `embed_query` does, on the running event loop."""
         WORDS.check_call(unknown)
-        return (await self._aembed([text], "query"))[0]
+        return (await self._aembed([text], "query", "aembed_query"))[0]
 
-    def _embed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]:
-        with traced(self._client, inputs, input_type) as told, WORDS.for_errors():
+    def _embed(self, inputs: Iterable[Input], input_type: InputType, method: str) -> list[list[float]]:
+        with traced(self._client, inputs, input_type) as told, WORDS.for_errors(method=method):
             told(result := self._client.embed(inputs, input_type=input_type))
         return result.tolist()
 
-    async def _aembed(self, inputs: Iterable[Input], input_type: InputType) -> list[list[float]]:
+    async def _aembed(self, inputs: Iterable[Input], input_type: InputType, method: str) -> list[list[float]]:
         async with atraced(self._client, inputs, input_type) as told:
-            with WORDS.for_errors():
+            with WORDS.for_errors(method=method):
                 told(result := await self._async_client.embed(inputs, input_type=input_type))
         return result.tolist()
 

@@ -8,7 +8,8 @@ import re
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeAlias
 
 import httpcore
 import httpx
@@ -33,6 +34,7 @@ _HEAD = 65_536
 _SECRET_HEADER = re.compile(rb"auth|key|token|secret|cookie")
 _SECRET_MIN = 8
 """Shorter ones are words of any text."""
+ByLoop: TypeAlias = "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopPools]"
 _parent_pools: list[object] = []
 """A parent's pools, kept unclosed in a forked child: their locks may be held by threads that are not here."""
 
@@ -61,12 +63,14 @@ class HttpTransport:
         self._lock = Lock()
         self._targets: dict[str, Target] = {}
         self._pools: dict[tuple[Route, bool], ThreadsPool] = {}
-        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopPools] = weakref.WeakKeyDictionary()
+        self._by_loop: ByLoop = weakref.WeakKeyDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 
     def drop_connections(self) -> None:
         """Drop every connection unclosed: in a forked child they are the parent's."""
-        _parent_pools.extend(self._pools.values())
+        _parent_pools.extend([*self._pools.values(), *self._by_loop.values()])
+        for loop in list(self._by_loop):
+            _drop(self._by_loop, loop)
         self._pools = {}
         self._by_loop = weakref.WeakKeyDictionary()
         self._closing = set()
@@ -155,9 +159,14 @@ class HttpTransport:
         own = self._by_loop.get(loop)
         if own is None:
             for closed in [other for other in list(self._by_loop) if other.is_closed()]:
-                self._by_loop.pop(closed, None)  # its connections would hold it alive
-            own = self._by_loop[loop] = LoopPools(self._closed_with_loop())
+                _drop(self._by_loop, closed)  # its connections would hold it alive
+            pools: dict[tuple[Route, bool], LoopPool] = {}
+            own = self._by_loop[loop] = LoopPools(_closed_with_loop(weakref.ref(self._by_loop), pools), pools)
             await anext(own.closer)
+            # Held from outside, the connections of a transport that nobody closes are not what the garbage collector
+            # finds with it: the loop closes them first.
+            own.held = weakref.finalize(self, _close_on, loop, own)
+            own.held.atexit = False
         return own
 
     def _pool_of_loop(self, pools: LoopPools, target: Target) -> LoopPool:
@@ -175,19 +184,37 @@ class HttpTransport:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    async def _closed_with_loop(self) -> AsyncGenerator[None]:
-        """Close a loop's pools when it ends.
 
-        A loop finishes the async generators that were begun on it before it closes, which `asyncio.run` and its kin see
-        to. So a generator that waits here is the one public hook that runs while the loop still can.
-        """
-        loop = asyncio.get_running_loop()
-        try:
-            yield
-        finally:
-            own = self._by_loop.pop(loop, None)
-            for used in own.pools.values() if own is not None else ():
-                await used.pool.aclose()
+async def _closed_with_loop(
+    by_loop: weakref.ref[ByLoop], pools: dict[tuple[Route, bool], LoopPool]
+) -> AsyncGenerator[None]:
+    """Close a loop's pools when it ends.
+
+    A loop finishes the async generators that were begun on it before it closes, which `asyncio.run` and its kin see
+    to. So a generator that waits here is the one public hook that runs while the loop still can.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        yield
+    finally:
+        owner = by_loop()
+        if owner is not None:
+            _drop(owner, loop)
+        # At its own end Python ends what is left of generators where none can wait.
+        running = asyncio._get_running_loop()  # noqa: SLF001  the public form raises where there is none
+        while pools and running is loop:
+            await pools.popitem()[1].pool.aclose()
+
+
+def _drop(by_loop: ByLoop, loop: asyncio.AbstractEventLoop) -> None:
+    own = by_loop.pop(loop, None)
+    if own is not None and own.held is not None:
+        own.held.detach()
+
+
+def _close_on(loop: asyncio.AbstractEventLoop, own: LoopPools) -> None:
+    with suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(own.close_now)
 
 
 async def _aread(pool: httpcore.AsyncConnectionPool, request: httpcore.Request, max_bytes: int) -> Response:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+import weakref
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -88,7 +90,22 @@ class LoopPools:
     """The pools of one event loop, and what closes them with it. It must be held: a forgotten generator is finished."""
 
     closer: AsyncGenerator[None]
-    pools: dict[tuple[Route, bool], LoopPool] = field(default_factory=dict)
+    pools: dict[tuple[Route, bool], LoopPool]
+    held: weakref.finalize[..., Any] | None = None
+
+    def close_now(self) -> None:
+        """Close without waiting, on the loop's thread. A task would be lost, and said to be, if the loop ends now."""
+        while self.pools:
+            for connection in self.pools.popitem()[1].pool.connections:
+                _begin(connection.aclose())
+        _begin(self.closer.aclose())
+
+
+def _begin(closing: Coroutine[Any, Any, None]) -> None:
+    """Do what can be done at once. For an idle connection that is all: asyncio's transport closes by itself."""
+    with suppress(Exception):
+        closing.send(None)
+    closing.close()
 
 
 class ThreadsPool:

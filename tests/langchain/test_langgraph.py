@@ -1,0 +1,81 @@
+"""In LangGraph's hands: its retries, its memories, and the constructor by name that knows nobody new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import pytest
+
+pytest.importorskip("langgraph", reason="not in the lane of lowest versions")
+
+from langchain.embeddings import init_embeddings
+from langgraph.graph import END, START, StateGraph
+from langgraph.store.memory import InMemoryStore
+from langgraph.types import RetryPolicy
+
+from langchain_openrouter_embeddings import OpenRouterEmbeddings
+from openrouter_embeddings import InputError, InsufficientCreditsError
+
+if TYPE_CHECKING:
+    from openrouter_embeddings_gateway import LocalGateway
+
+Make = Callable[..., OpenRouterEmbeddings]
+
+
+class State(TypedDict):
+    text: str
+    width: int
+
+
+def graph_of(model: OpenRouterEmbeddings) -> tuple[Any, list[str]]:
+    """Return a graph of one node that embeds, with the retries that our README shows, and the log of its runs."""
+    runs: list[str] = []
+
+    def embed(state: State) -> dict[str, int]:
+        runs.append(state["text"])
+        return {"width": len(model.embed_query(state["text"]))}
+
+    again = RetryPolicy(retry_on=lambda error: getattr(error, "retryable", False), initial_interval=0.0, jitter=False)
+    graph = StateGraph(State)
+    graph.add_node("embed", embed, retry_policy=again)
+    graph.add_edge(START, "embed")
+    graph.add_edge("embed", END)
+    return graph.compile(), runs
+
+
+def test_a_node_is_run_again_where_that_may_help(make: Make, gateway: LocalGateway):
+    gateway.trouble("status", status=500, times=1)
+    graph, runs = graph_of(make(max_retries=0))
+    assert graph.invoke({"text": "a"})["width"] == 64
+    assert runs == ["a", "a"]
+
+
+def test_a_node_is_not_run_again_where_it_cannot_help(make: Make, gateway: LocalGateway):
+    gateway.trouble("status", status=402, times=None)
+    graph, runs = graph_of(make())
+    with pytest.raises(InsufficientCreditsError):
+        graph.invoke({"text": "a"})
+    assert runs == ["a"]
+
+
+def test_a_memory_without_text_is_kept_where_empty_texts_are_zeros(make: Make):
+    store = InMemoryStore(index={"embed": make(on_empty="zero", dimensions=None), "dims": 4096, "fields": ["text"]})
+    store.put(("notes",), "empty", {"text": ""})
+    store.put(("notes",), "bread", {"text": "The user bakes bread."})
+    assert store.get(("notes",), "empty").value == {"text": ""}
+    assert store.search(("notes",), query="Who bakes bread?")[0].key == "bread"
+
+
+def test_a_memory_without_text_is_an_error_that_says_so_otherwise(make: Make):
+    store = InMemoryStore(index={"embed": make(), "dims": 64, "fields": ["text"]})
+    with pytest.raises(InputError, match="on_empty='zero'"):
+        store.put(("notes",), "empty", {"text": ""})
+
+
+def test_init_embeddings_knows_only_its_own_and_a_store_takes_the_object(make: Make):
+    """There is no hook for others: the day there is one, this test asks for it to be used."""
+    with pytest.raises(ValueError, match="openrouter"):
+        init_embeddings("openrouter:qwen/qwen3-embedding-8b")
+    with pytest.raises(ValueError, match="openrouter"):
+        InMemoryStore(index={"embed": "openrouter:qwen/qwen3-embedding-8b", "dims": 64})

@@ -1,0 +1,65 @@
+"""Haystack's stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from haystack import Document, Pipeline
+from haystack.components.writers import DocumentWriter
+from haystack.document_stores.types import DuplicatePolicy
+from haystack_integrations.components.retrievers.chroma import ChromaEmbeddingRetriever
+from haystack_integrations.components.retrievers.qdrant import QdrantEmbeddingRetriever
+from haystack_integrations.document_stores.chroma import ChromaDocumentStore
+from haystack_integrations.document_stores.qdrant import QdrantDocumentStore
+
+from haystack_integrations.components.embedders.openrouter_embeddings import OpenRouterDocumentEmbedder
+
+from .corpus import BEST, WIDTH, Entry
+
+
+class _Haystack:
+    takes_filters = True
+
+    def __init__(self, store: Any, retriever: Any, options: dict[str, Any]) -> None:
+        self.store = store
+        embedder = OpenRouterDocumentEmbedder(**options, progress_bar=False)
+        self.indexing, self.search = Pipeline(), Pipeline()
+        self.indexing.add_component("embedder", embedder)
+        self.indexing.add_component("writer", DocumentWriter(store, policy=DuplicatePolicy.OVERWRITE))
+        self.indexing.connect("embedder.documents", "writer.documents")
+        self.search.add_component("embedder", embedder.text_embedder())
+        self.search.add_component("retriever", retriever)
+        self.search.connect("embedder.embedding", "retriever.query_embedding")
+
+    def index(self, entries: list[Entry]) -> None:
+        documents = [
+            Document(id=entry.id, content=entry.text, meta={"name": entry.name, "module": entry.module})
+            for entry in entries
+        ]
+        self.indexing.run({"embedder": {"documents": documents}})
+
+    def update(self, entry: Entry) -> None:
+        self.index([entry])
+
+    def ask(self, question: str, module: str | None = None) -> list[str]:
+        only = {"field": "meta.module", "operator": "==", "value": module} if module else None
+        found = self.search.run({"embedder": {"text": question}, "retriever": {"filters": only, "top_k": BEST}})
+        return [hit.meta["name"] for hit in found["retriever"]["documents"]]
+
+    def close(self) -> None: ...
+
+
+class InChroma(_Haystack):
+    def __init__(self, folder: Path, **options: Any) -> None:
+        store = ChromaDocumentStore("entries", persist_path=str(folder))
+        super().__init__(store, ChromaEmbeddingRetriever(store), options)
+
+
+class InQdrant(_Haystack):
+    def __init__(self, folder: Path, **options: Any) -> None:
+        store = QdrantDocumentStore(path=str(folder), index="entries", embedding_dim=WIDTH)
+        super().__init__(store, QdrantEmbeddingRetriever(store), options)
+
+    def close(self) -> None:
+        self.store.close()

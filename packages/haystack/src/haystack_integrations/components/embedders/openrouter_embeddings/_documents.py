@@ -81,8 +81,8 @@ class DocumentsEmbedder(Embedder):
             return run.nothing()
         try:
             with self._traced() as served, progress_bar(len(documents), wanted=self.progress_bar) as landed:
-                given = {"input_type": self.input_type, **self._resumed(run), "on_progress": landed}
-                result = served(self.client.embed(run.inputs, **given))
+                embed = self.client.embed
+                result = served(embed(run.inputs, input_type=self.input_type, **self._resumed(run), on_progress=landed))
         except EmbeddingError as error:
             self._keep_unfinished(run, error)
             return run.failed(error)
@@ -107,8 +107,10 @@ class DocumentsEmbedder(Embedder):
             return run.nothing()
         try:
             with self._traced() as served, progress_bar(len(documents), wanted=self.progress_bar) as landed:
-                given = {"input_type": self.input_type, **self._resumed(run), "on_progress": landed}
-                result = served(await self.async_client.embed(run.inputs, **given))
+                embed = self.async_client.embed
+                result = served(
+                    await embed(run.inputs, input_type=self.input_type, **self._resumed(run), on_progress=landed)
+                )
         except EmbeddingError as error:
             self._keep_unfinished(run, error)
             return run.failed(error)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from typing import Any, Protocol
 
 _STEP = 1024 * 1024
@@ -68,14 +70,10 @@ class _Zstd:
 @cache
 def zstd_module() -> Any:
     """Return the standard library's zstd, or its backport, or None."""
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        try:
-            from backports import zstd  # type: ignore[import-not-found,unused-ignore,no-redef]
-        except ImportError:
-            return None
-    return zstd
+    for name in ("compression.zstd", "backports.zstd"):
+        with suppress(ImportError):
+            return import_module(name)
+    return None
 
 
 _DECOMPRESSORS: dict[str, Callable[[], _Decompressor]] = {

@@ -31,6 +31,8 @@ from typing import Any, ClassVar, Self
 from ._matrix import Matrix
 from .usage import Usage
 
+RESUME_HINT = "Pass resume=error.partial to embed only the rest."
+"""How the core ends an error of which something landed. In a framework something else is to be done: see `Words.resume`."""
 _ATTRIBUTES = (
     "status",
     "code",

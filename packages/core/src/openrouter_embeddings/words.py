@@ -8,15 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, get_args
 
-from .errors import ConfigurationError, EmbeddingError, InputError
+from .errors import RESUME_HINT, ConfigurationError, EmbeddingError, InputError
 from .option_types import EncodingFormat, OnTooLong
 from .options import Options
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
-
-RESUME_HINT = "Pass resume=error.partial to embed only the rest."
-"""How the core ends an error of which something landed. A framework's users do something else: see `Words.resume`."""
 
 _ELSEWHERE: Mapping[str, str] = {
     "model": "model_name model_id engine embedding_model embed_model",

@@ -12,10 +12,9 @@ import numpy as np
 from openrouter_embeddings._fork import Lock
 from openrouter_embeddings._matrix import Matrix
 from openrouter_embeddings._protocol import BatchResult, Diagnosis
-from openrouter_embeddings.errors import EmbeddingError, InputError, Partial
+from openrouter_embeddings.errors import RESUME_HINT, EmbeddingError, InputError, Partial
 from openrouter_embeddings.results import EmbeddingResult
 from openrouter_embeddings.usage import Usage
-from openrouter_embeddings.words import RESUME_HINT
 
 from .batches import Batch, BatchQueue
 from .effects import Flow

@@ -252,7 +252,7 @@ def test_much_noise_hides_a_mark_and_is_told():
     check = model_checked(World(1, noise=0.02, effect=0.99))
     assert check["deterministic"].verdict == DIFFERS
     assert check["input_type"].verdict == check["query marking"].verdict == UNKNOWN
-    assert check["input_type"].detail.startswith("not to be told; 'query' to none: cosine 0.9")
+    assert check["input_type"].detail.startswith("not known; 'query' to none: cosine 0.9")
 
 
 def test_a_side_that_cannot_be_told_leaves_the_whole_untold():

@@ -17,7 +17,7 @@ from .state import State
 def control_routes(state: State) -> list[Route]:
     """Return the routes under `/_control`."""
 
-    def told(what: Callable[[], Any]) -> Callable[[Request], Awaitable[Response]]:
+    def answering(what: Callable[[], Any]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(_request: Request) -> Response:
             return json_response(what())
 
@@ -47,10 +47,10 @@ def control_routes(state: State) -> list[Route]:
     return [
         Route("/_control/troubles", taken(state.troubles.add), methods=["POST"]),
         Route("/_control/troubles", taken(lambda _: state.troubles.clear()), methods=["DELETE"]),
-        Route("/_control/settings", told(settings), methods=["GET"]),
+        Route("/_control/settings", answering(settings), methods=["GET"]),
         Route("/_control/settings", taken(state.configure, settings), methods=["POST"]),
-        Route("/_control/requests", told(state.log.entries)),
-        Route("/_control/stats", told(stats)),
-        Route("/_control/usage", told(usage)),
+        Route("/_control/requests", answering(state.log.entries)),
+        Route("/_control/stats", answering(stats)),
+        Route("/_control/usage", answering(usage)),
         Route("/_control/reset", taken(lambda _: state.reset()), methods=["POST"]),
     ]

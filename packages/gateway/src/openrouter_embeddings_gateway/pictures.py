@@ -20,7 +20,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 """What OpenRouter's documentation names for images."""
 _MOST_PIXELS = 50_000_000
 _SIDE, _CELLS = 32, 4
-"""A picture is averaged to 32 x 32 pixels, whose layout is told by 4 x 4 cells."""
+"""A picture is averaged to 32 x 32 pixels, whose layout is given by 4 x 4 cells."""
 _LAYOUT_WEIGHT = np.float32(0.15)
 _SHARPNESS = np.float32(200.0)
 """How clearly a pixel belongs to the nearest colour: the exponent per squared distance."""
@@ -76,7 +76,7 @@ class Pictures:
 
     @cached_property
     def _directions(self) -> Matrix:
-        """Orthonormal directions that layouts are told in."""
+        """Orthonormal directions of layouts."""
         random = np.random.RandomState(_CELLS).standard_normal((TRAINED, 4 * _CELLS * _CELLS))
         return np.ascontiguousarray(np.linalg.qr(random)[0].T, dtype=np.float32)
 

@@ -1,4 +1,4 @@
-"""What a gateway is told to do: at its start, and while it runs."""
+"""The settings of a gateway: at its start, and while it runs."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Told = Callable[[EmbeddingResult], None]
 
 @contextmanager
 def traced(client: Client, inputs: Iterable[Input], input_type: InputType) -> Iterator[Told]:
-    """Open a run, if anybody listens. Yield what is told the result."""
+    """Open a run, if there is a listener. Yield the function that takes the result."""
     manager = get_callback_manager_for_config(ensure_config())
     if not manager.handlers:
         yield _nobody
@@ -59,7 +59,7 @@ async def atraced(client: Client, inputs: Iterable[Input], input_type: InputType
 
 
 def _nobody(_: EmbeddingResult) -> None:
-    """Tell nobody."""
+    """Do nothing: there is no listener."""
 
 
 def _metadata(client: Client) -> dict[str, Any]:

@@ -201,14 +201,14 @@ class OpenRouterEmbeddings(OptionFields, EmbedsPictures, Embeddings):
         return (await self._aembed([text], "query", "aembed_query"))[0]
 
     def _embed(self, inputs: Iterable[Input], input_type: InputType, method: str) -> list[list[float]]:
-        with traced(self._client, inputs, input_type) as told, WORDS.for_errors(method=method):
-            told(result := self._client.embed(inputs, input_type=input_type))
+        with traced(self._client, inputs, input_type) as served, WORDS.for_errors(method=method):
+            served(result := self._client.embed(inputs, input_type=input_type))
         return result.tolist()
 
     async def _aembed(self, inputs: Iterable[Input], input_type: InputType, method: str) -> list[list[float]]:
-        async with atraced(self._client, inputs, input_type) as told:
+        async with atraced(self._client, inputs, input_type) as served:
             with WORDS.for_errors(method=method):
-                told(result := await self._async_client.embed(inputs, input_type=input_type))
+                served(result := await self._async_client.embed(inputs, input_type=input_type))
         return result.tolist()
 
     @model_validator(mode="wrap")

@@ -74,11 +74,11 @@ class Outcome:
     ) -> EmbeddingError:
         """Return the error for inputs that stand at some of the caller's `total` positions."""
         body = diagnosis.error_body
-        told = redacted(body.message, inputs) if body else ""
+        quoted = redacted(body.message, inputs) if body else ""
         named = named_positions(positions).lower() if positions else "an input of another call, none"
         tries = f", {attempts} attempts" if attempts > 1 else ""
         where = f"at {self._settings.gateway}: model {self._settings.model!r}, {named} of {total}{tries}"
-        quote = f" It says: {told!r}." if told else ""
+        quote = f" It says: {quoted!r}." if quoted else ""
         return diagnosis.kind(
             f"{diagnosis.summary}{_status(body)} {where}.{quote} {diagnosis.advice}",
             status=body.status if body else None,

@@ -16,7 +16,7 @@ _CONNECT_SECONDS = 10.0
 
 
 def connect_seconds(seconds: float) -> float:
-    """Return how long to connect, in an exchange of so many seconds: less, so that it can be told what took too long."""
+    """Return how long to connect, in an exchange of so many seconds: less, so that the error can say what took too long."""
     return min(_CONNECT_SECONDS, 0.9 * seconds)
 
 

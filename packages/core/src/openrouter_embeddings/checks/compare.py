@@ -57,7 +57,7 @@ class Comparison:
     """What two kinds of requests showed beside equal ones. A difference is 1 less a cosine, the median over the texts.
 
     Attributes:
-        differs: What could be told of each provider: True, False, both where they are not alike; empty: nothing.
+        differs: What is known of each provider: True, False, both where they are not alike; empty: nothing.
         across: The median difference between the two kinds, or None where no provider served both.
         equal: The largest difference between equal requests to those providers, or None where there were none.
     """

@@ -25,7 +25,7 @@ _ASSUMED_NOISE = 4e-3
 """Where no request could be repeated."""
 _REFUSED = (InvalidRequestError, ModelNotFoundError)
 """How a parameter that no provider takes is answered."""
-_WORDS = {frozenset({True}): "honoured", frozenset({False}): "ignored", frozenset[bool](): "not to be told"}
+_WORDS = {frozenset({True}): "honoured", frozenset({False}): "ignored", frozenset[bool](): "not known"}
 
 _Seen = tuple[str, str, str]
 """Name, verdict and detail of a finding."""
@@ -59,7 +59,7 @@ def verdict_on(expected: bool | None, seen: Collection[bool]) -> str:
 
     Args:
         expected: What the profile states. None: it says nothing, and True is what one would wish.
-        seen: What was seen; both where providers are not alike, nothing where it cannot be told.
+        seen: What was seen; both where providers are not alike, nothing where that is not known.
     """
     if expected is None:
         return OK if set(seen) == {True} else UNKNOWN

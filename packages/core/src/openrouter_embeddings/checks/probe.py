@@ -41,7 +41,7 @@ class Observations:
 
     Attributes:
         session: The check.
-        options: How requests are sent: unmarked, and pinned as soon as it is known to whom.
+        options: How requests are sent: unmarked, and pinned as soon as a provider is known.
         first: The first answer.
         base64: What came of asking for it.
         pin: The provider that alone is asked.
@@ -195,7 +195,7 @@ def _ask_batch(seen: Observations) -> Flow[None]:
     request holds one text.
     """
     most = min(MAX_INPUTS, seen.profile.max_inputs or MAX_INPUTS)
-    # The one text in the second place, and longer ones after it: whoever sorts, turns or reverses a batch moves it.
+    # The one text in the second place, and longer ones after it: a server that sorts, turns or reverses a batch moves it.
     texts = ["text 0", *_TEXTS, *(" ".join(PROBES[:count]) for count in (2, 3))]
     texts += [f"text {number}" for number in range(1, most - len(texts) + 1)]
     try:

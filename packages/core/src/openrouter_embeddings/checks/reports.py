@@ -101,7 +101,7 @@ class ProviderCheck:
         dimensions: Width of its embeddings, or None.
         norms: Shortest and longest of its embeddings as served, or None.
         served_by: Who the answers say has served.
-        pin_kept: Whether that was this provider. None: the answers name nobody, or a name that others have, too.
+        pin_kept: Whether that was this provider. None: the answers give no name, or one that others have, too.
     """
 
     tag: str
@@ -115,16 +115,16 @@ class ProviderCheck:
 
     @property
     def ok(self) -> bool:
-        """Whether it answered, and nobody else did in its place."""
+        """Whether it answered, and no other in its place."""
         return self.error is None and self.pin_kept is not False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as JSON has them."""
         error = self.error
-        told = None if error is None else {"class": type(error).__name__, "message": error.message}
+        shown = None if error is None else {"class": type(error).__name__, "message": error.message}
         norms = None if self.norms is None else list(self.norms)
         plain = {name: getattr(self, name) for name in ("tag", "name", "quantization", "dimensions", "pin_kept")}
-        return {**plain, "ok": self.ok, "error": told, "norms": norms, "served_by": list(self.served_by)}
+        return {**plain, "ok": self.ok, "error": shown, "norms": norms, "served_by": list(self.served_by)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

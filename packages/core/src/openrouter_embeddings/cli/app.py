@@ -163,8 +163,8 @@ def _checked(client: Client, *, consistency: bool, json_: bool) -> bool:
     first = client.check_model()
     second = client.check_consistency() if consistency else None
     if json_:
-        told = {"model": first.to_dict(), "consistency": second.to_dict() if second is not None else None}
-        typer.echo(json.dumps(told, indent=2))
+        report = {"model": first.to_dict(), "consistency": second.to_dict() if second is not None else None}
+        typer.echo(json.dumps(report, indent=2))
     else:
         typer.echo(plain("\n\n".join(str(one) for one in (first, second) if one is not None)))
     return first.ok and (second is None or second.ok)

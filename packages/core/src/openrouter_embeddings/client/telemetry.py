@@ -1,6 +1,6 @@
-"""What OpenTelemetry is told of a call, in the words of its GenAI conventions: names and numbers, no text, no key.
+"""What OpenTelemetry receives of a call, in the words of its GenAI conventions: names and numbers, no text, no key.
 
-This module loads no part of OpenTelemetry. Whoever wants to be told has loaded its API, to set a provider.
+This module loads no part of OpenTelemetry. An application that wants spans has loaded its API, to set a provider.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def observed(state: ClientState, input_type: InputType, calls: Sequence[EmbedCal
 
 
 def _about(state: ClientState) -> dict[str, Any]:
-    """Return what spans and metrics are told apart by."""
+    """Return the attributes that distinguish spans and metrics."""
     address = urlsplit(state.address())
     return {
         "gen_ai.operation.name": "embeddings",

@@ -1,4 +1,4 @@
-"""What is told of a batch: LlamaIndex's events, and a bar."""
+"""What can be seen of a batch: LlamaIndex's events, and a bar."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Ended = Callable[[EmbeddingResult], list[Embedding]]
 def observed(
     embedder: BaseEmbedding, texts: list[str], *, bar: bool = False, unit: str = "text"
 ) -> Iterator[tuple[Progress | None, Ended]]:
-    """Tell that a batch begins. Yield what is told how far it is, if anything is, and what is handed its result.
+    """Begin the events of a batch. Yield the function that takes its progress, or None, and the one that takes its result.
 
     What was spent, and who served it, stands in the payload of the callback's end, and in the tags of the end event.
     """

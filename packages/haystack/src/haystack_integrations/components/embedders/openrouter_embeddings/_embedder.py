@@ -55,7 +55,7 @@ class Embedder:
         Args:
             options: As given. None leaves one at its default.
             words: What the options are called.
-            for_client: What the client is told in place of what was given.
+            for_client: What the client gets in place of what was given.
         """
         parameters = signature(type(self).__init__).parameters
         words.check_options(name for name in options if name not in parameters)

@@ -131,7 +131,7 @@ class Run:
         done = () if partial is None else partial.positions_done
         landed = {} if partial is None else {place: partial.embeddings[place].tolist() for place in done}
         if self._raises or isinstance(error, _OF_NO_DOCUMENT):
-            # Inside a pipeline nobody else holds these documents: the caller finds them on `__cause__`.
+            # Inside a pipeline nothing else holds these documents: the caller finds them on `__cause__`.
             vars(error)["documents"] = self._copies(landed)
             with WORDS.for_errors(things="Documents", ids=self._ids()):
                 raise error
@@ -196,7 +196,7 @@ def _by_reason(inputs: Sequence[object]) -> dict[int, EmbeddingError]:
 
 @contextmanager
 def progress_bar(total: int, *, wanted: bool) -> Iterator[Progress | None]:
-    """Show, where somebody can see it, how many documents are done, how fast, and for how much."""
+    """Show, at a terminal, how many documents are done, how fast, and for how much."""
     # disable=None is tqdm's word for "only on a terminal".
     bar = tqdm(total=total, disable=None if wanted else True, desc="Embedding documents", unit="doc")
     lock = Lock()

@@ -71,3 +71,9 @@ def no_socket_beyond_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files that take long first, so that no worker ends alone with one of them."""
+    long = ("simulation", "examples", "packaging", "endurance")
+    items.sort(key=lambda item: item.path.parent.name not in long)

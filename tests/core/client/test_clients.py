@@ -95,7 +95,8 @@ def test_normalize_scales_to_unit_length(make):
 
 def test_progress_is_reported_in_inputs(make):
     reported: list[tuple[int, int]] = []
-    make(batch_size=2).embed_documents(["a", "b", "a", "c"], on_progress=lambda done, of: reported.append((done, of)))
+    client = make(batch_size=2, max_concurrency=1)
+    client.embed_documents(["a", "b", "a", "c"], on_progress=lambda done, of: reported.append((done, of)))
     assert reported == [(3, 4), (4, 4)]
 
 

@@ -23,7 +23,7 @@ Plant = Callable[[], AbstractContextManager[Any]]
 
 
 def _replaced(owner: Any, name: str, replacement: Any) -> Plant:
-    return lambda: mock.patch.object(owner, name, replacement)
+    return lambda: mock.patch.object(owner, name, replacement, create=not hasattr(owner, name))
 
 
 def _wrapped(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Plant:

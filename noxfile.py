@@ -59,8 +59,8 @@ STORES = [
     "chroma-haystack==5.0.0",
     "qdrant-haystack==13.1.0",
 ]
-# Two workers, whole files each: a file's tests share one gateway process.
-PARALLEL = ["-n", "2", "--dist", "loadfile"]
+# Two workers, whole files each: a file's tests share one gateway process. tests/conftest.py puts long files first.
+PARALLEL = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def follow_this_machine() -> None:

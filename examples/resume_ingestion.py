@@ -22,7 +22,7 @@ from stdlib_corpus import standard_library
 if TYPE_CHECKING:
     from openrouter_embeddings_gateway import LocalGateway
 
-COUNT, BATCH, AT_ONCE = 1600, 20, 2
+COUNT, BATCH, AT_ONCE = 800, 20, 2
 QUESTION = "copy a whole directory"
 OPTIONS = {"dimensions": 256, "batch_size": BATCH, "max_concurrency": AT_ONCE, "cache": "embeddings.sqlite"}
 MODEL = "qwen/qwen3-embedding-8b"
@@ -77,7 +77,7 @@ APPLICATIONS = {"LangChain": with_langchain, "LlamaIndex": with_llama_index, "Ha
 
 def ingest(framework: str) -> None:
     """Run one application to its end."""
-    texts = list(dict.fromkeys(standard_library()))[-COUNT:]
+    texts = list(dict.fromkeys(standard_library()))[-2 * COUNT : -COUNT]  # shutil is among them
     print(f"  {QUESTION} -> {APPLICATIONS[framework](texts).partition(':')[0]}")
 
 
@@ -91,10 +91,10 @@ def interrupted(gateway: LocalGateway, framework: str, folder: str) -> tuple[int
         while gateway.stats()["paid_inputs"] < COUNT // 2:
             if ingestion.poll() is not None:
                 sys.exit(f"The {framework} application ended early.")
-            time.sleep(0.01)
+            time.sleep(0.05)
         ingestion.kill()
     while gateway.stats()["in_flight"]:  # what was on its way is answered, and paid
-        time.sleep(0.01)
+        time.sleep(0.05)
     first = gateway.stats()["paid_inputs"]
     subprocess.run(command, cwd=folder, env=environment, check=True)
     return first, gateway.stats()["paid_inputs"] - first

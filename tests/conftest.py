@@ -6,6 +6,8 @@ import ipaddress
 import os
 import signal
 import socket
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -71,6 +73,34 @@ def no_socket_beyond_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+
+
+# Where processes of their own are what is tested. Elsewhere they would cost half as much again and tell nothing new.
+MEASURED_PROCESSES = {"cli", "gateway"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _processes_are_measured_where_they_are_the_point(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let coverage follow into the processes that a file's tests start, or not."""
+    if request.path.parent.name in MEASURED_PROCESSES:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def unmeasured() -> Iterator[None]:
+    """Run a file's tests without coverage: simulations go through the same lines a million times."""
+    coverage = sys.modules.get("coverage")
+    measuring = coverage.Coverage.current() if coverage is not None else None
+    if measuring is None:
+        yield
+        return
+    measuring.stop()
+    yield
+    measuring.start()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,8 @@ from openrouter_embeddings.errors import APIError, EmbeddingError
 from .answers import Bucket, all_right, capped, numbers, refusal, right_answer
 from .world import World
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 WINDOW_BEGINS = 0.4
 OUTAGES = {
     "503": (0.05, refusal(503)),

@@ -9,6 +9,8 @@ import pytest
 from .laws import check
 from .random_worlds import make
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 COUNT = int(os.environ.get("OPENROUTER_EMBEDDINGS_SEEDS", "2000"))
 _EACH = 100
 

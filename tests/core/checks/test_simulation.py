@@ -18,6 +18,8 @@ from openrouter_embeddings.checks import OK, UNKNOWN, Finding
 
 from .worlds import BY_PREFIX, BY_VALUE, World, consistency_checked, model_checked
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 WORLDS = int(os.environ.get("OPENROUTER_EMBEDDINGS_FUZZ_CHECKS", "200"))
 WRONG_AT_MOST = 1 / 200
 UNTOLD_AT_MOST = 1 / 50

@@ -234,6 +234,31 @@ def test_cancelled_calls_leave_no_permits_taken(make, embeddings_gateway):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are another matter there")
+@pytest.mark.parametrize("call", ["embed_documents(texts)", "embed_stream(texts, input_type='document')"])
+def test_ctrl_c_that_another_thread_receives_ends_the_call_too(embeddings_gateway, call):
+    """The kernel picks the thread, and a lock that the main thread waits for is not told."""
+    embeddings_gateway.trouble("slow", seconds=0.2, times=None)
+    script = (
+        "import itertools, signal, threading\n"
+        "from openrouter_embeddings import Client\n"
+        "requests = itertools.count()\n"
+        "def interrupt(_):\n"
+        "    if next(requests) == 3:\n"
+        "        signal.pthread_kill(threading.get_ident(), signal.SIGINT)\n"
+        f"client = Client({MODEL!r}, api_key='sk-test-key', base_url={embeddings_gateway.base_url!r}, batch_size=1,\n"
+        "    max_concurrency=4, before_request=interrupt)\n"
+        "texts = map(str, range(400))\n"
+        "try:\n"
+        f"    list(client.{call})\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout == "interrupted\n", done.stderr
+    assert 0 < len(embeddings_gateway.embedding_requests()) < 100
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are another matter there")
 def test_ctrl_c_in_the_middle_sends_nothing_more_and_counts_what_was_sent(embeddings_gateway):
     embeddings_gateway.trouble("slow", seconds=0.3, times=None)
     script = (

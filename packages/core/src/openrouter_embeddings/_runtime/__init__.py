@@ -2,6 +2,6 @@
 
 from .drivers import adrive, drive
 from .runtime import Runtime, Transport
-from .waiting import CancelScope, TaskWaiter, ThreadWaiter
+from .waiting import TICK, CancelScope, TaskWaiter, ThreadWaiter
 
-__all__ = ["CancelScope", "Runtime", "TaskWaiter", "ThreadWaiter", "Transport", "adrive", "drive"]
+__all__ = ["TICK", "CancelScope", "Runtime", "TaskWaiter", "ThreadWaiter", "Transport", "adrive", "drive"]

@@ -12,7 +12,7 @@ from openrouter_embeddings._flows import Flow
 
 from .performing import Block, Exchange, RunBeside, StartBeside, Wait, perform
 from .runtime import Runtime
-from .waiting import CancelScope, TaskWaiter, ThreadWaiter
+from .waiting import TICK, CancelScope, TaskWaiter, ThreadWaiter
 
 T = TypeVar("T")
 
@@ -61,7 +61,8 @@ class _Threads:
             for flow in flows:
                 self.start(flow)
             for thread in self._threads:  # which grows as long as one of them runs
-                thread.join()
+                while thread.is_alive():
+                    thread.join(TICK)
         except BaseException:
             self._scope.cancel()  # Ctrl-C: what is in flight may land, nothing more leaves
             raise

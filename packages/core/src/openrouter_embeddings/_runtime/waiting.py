@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from openrouter_embeddings._flows import CallShare, Waker
 
+TICK = 0.5
+"""Seconds after which a waiting thread looks for signals: one that another thread received does not end its wait."""
+
 
 class ThreadWaiter:
     """One wait of one thread."""
@@ -16,9 +19,10 @@ class ThreadWaiter:
         self._event = threading.Event()
         self.wake = self._event.set
 
-    def wait(self, seconds: float | None) -> None:
+    def wait(self, seconds: float) -> None:
         """Return when woken or after `seconds`."""
-        self._event.wait(seconds)
+        while not self._event.wait(min(seconds, TICK)) and seconds > TICK:
+            seconds -= TICK
 
 
 class TaskWaiter:
@@ -35,7 +39,7 @@ class TaskWaiter:
         except RuntimeError:
             return
 
-    async def wait(self, seconds: float | None) -> None:
+    async def wait(self, seconds: float) -> None:
         """Return when woken or after `seconds`."""
         try:
             async with asyncio.timeout(seconds):

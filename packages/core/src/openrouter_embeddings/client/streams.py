@@ -6,13 +6,13 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from openrouter_embeddings._flows import check_input_type, embed_each, estimated_tokens, marking
 from openrouter_embeddings._fork import Lock
-from openrouter_embeddings._runtime import CancelScope, adrive, drive
+from openrouter_embeddings._runtime import TICK, CancelScope, adrive, drive
 from openrouter_embeddings.errors import EmbeddingError
 from openrouter_embeddings.inputs import InputType
 from openrouter_embeddings.stream import StreamBatch, StreamProgress
@@ -154,14 +154,21 @@ def _stream(window: StreamWindow[Future[None]], inputs: Iterable[Any]) -> Iterat
             part = window.slice(pairs)
             window.submit(part, pool.submit(contextvars.copy_context().run, run, part))
             while window.is_ready():
-                yield window.take(window.pending[0][1].exception())
+                yield window.take(_failure_of(window.pending[0][1]))
         while window.pending:
-            yield window.take(window.pending[0][1].exception())
+            yield window.take(_failure_of(window.pending[0][1]))
         window.raise_if_broken()
     finally:
         window.cancel()
         # Nothing more is sent. What is in flight lands in the cache: `close` and the interpreter's end wait for it.
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _failure_of(future: Future[None]) -> BaseException | None:
+    """Wait for a slice's end, and look for signals meanwhile; return what it raised."""
+    while not future.done():
+        wait([future], TICK)
+    return future.exception()
 
 
 def _slices(window: StreamWindow[Any], slicer: Slicer, inputs: Iterable[Any]) -> Iterator[list[tuple[Any, Any]]]:

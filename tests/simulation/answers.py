@@ -55,7 +55,7 @@ def all_right(outcome: Any, texts: list[str]) -> bool:
     return not isinstance(outcome, BaseException) and outcome.embeddings.tolist() == [vector(text) for text in texts]
 
 
-def capped(caps: Any, told: str = "1", latency: float = 0.1) -> Gateway:
+def capped(caps: Any, told: str = "1", latency: float = 0.1, *, status: int = 429) -> Gateway:
     """Return a gateway that takes `caps(now)` requests at once."""
     under_way: list[float] = []
 
@@ -63,7 +63,7 @@ def capped(caps: Any, told: str = "1", latency: float = 0.1) -> Gateway:
         while under_way and under_way[0] <= world.now:
             heapq.heappop(under_way)
         if len(under_way) >= caps(world.now):
-            return 0.005, refusal(429, **({"retry_after": told} if told else {}))
+            return 0.005, refusal(status, **({"retry_after": told} if told else {}))
         heapq.heappush(under_way, world.now + latency)
         return latency, right_answer(request)
 

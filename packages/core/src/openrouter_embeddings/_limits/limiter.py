@@ -6,8 +6,9 @@ a stalled thread or event loop holds up no other.
 
 A 429 opens the breaker even where it looks like a cap on concurrency: only sending more would show whether there is
 capacity, and `Retry-After` asks us not to. The exception is a probe one above the known-good level: its refusal only
-answers the probe, so that request alone waits. A 503 or 529 opens the breaker too, but
-is an outage and no limit: it halves the concurrency once and teaches nothing else.
+answers the probe, so that request alone waits. A 503 or 529 beside others in flight is read likewise, as proxies answer
+so above their caps (nginx's `limit_conn`); to a request that left alone it is an outage and no limit: it halves the
+concurrency once and teaches nothing else.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ class TrafficLimiter:
             self.budget.pay(feedback.cost, permit.tokens)
         if feedback.load is Load.LANDED:
             self._landed(permit, now)
-        elif feedback.load is Load.REFUSED and self._was_a_try(permit):
+        elif feedback.load in {Load.REFUSED, Load.UNAVAILABLE} and self._was_a_try(permit):
             self.concurrency.try_refused(now)
             self._epoch += 1  # requests sent beside the refused one prove nothing about the level
             return True
@@ -167,7 +168,8 @@ class TrafficLimiter:
     def _refused(self, permit: Permit, feedback: Feedback, now: float, jitter: float) -> None:
         first = permit.epoch == self._epoch
         wait = self.breaker.open(now, feedback.retry_after, cause=feedback.cause, first=first, jitter=jitter)
-        for_load = feedback.load is Load.REFUSED and not permit.probe
+        may_be_a_cap = feedback.load is Load.REFUSED or permit.in_flight_before > 0
+        for_load = may_be_a_cap and not permit.probe
         if not first:  # one epoch lowers the limit once, however many requests were refused in it
             if for_load and permit.epoch == self._epoch - 1:
                 self.concurrency.refused_again(permit.in_flight_before)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -71,7 +73,8 @@ def run(script: str, *arguments: str, cwd: Path, text_in: str | None = None) -> 
 
 
 def test_every_example_is_run_here() -> None:
-    assert {one.name for one in EXAMPLES.glob("*.py")} == {*SHORT, *PARTS_OF_THE_DEMO, "resume_ingestion.py"}
+    there = {file.name for file in EXAMPLES.iterdir() if file.is_file()}
+    assert there == {*SHORT, *PARTS_OF_THE_DEMO, "resume_ingestion.py", "tour.ipynb"}
 
 
 @pytest.mark.parametrize("script", SHORT)
@@ -86,6 +89,30 @@ def test_the_image_search_finds_the_red_picture_in_both_frameworks(tmp_path: Pat
     done = run("image_search.py", cwd=tmp_path)
     assert done.stdout.count("the best is apple.png") == 2
     assert "like sea.png: sea.png, " in done.stdout
+
+
+@pytest.mark.slow
+def test_the_tour_finds_the_same_in_three_frameworks_and_pays_once(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    done = run(str(Path(__file__).with_name("run_notebook.py")), str(EXAMPLES / "tour.ipynb"), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    count, paid = re.search(r"([\d,]+) paid, for ([\d,]+) texts and a question", done.stdout).groups()
+    assert int(count.replace(",", "")) == int(paid.replace(",", "")) + 1
+    assert done.stdout.count("0 requests, ") == 2
+    if find_spec("wordllama"):
+        assert done.stdout.count("  shutil.copytree: ") == 3
+    assert " modules; 1 request, " in done.stdout
+    assert "256 numbers after 1 retry" in done.stdout
+
+
+def test_the_tour_is_shown_with_the_outputs_of_a_whole_run() -> None:
+    """After a change, `jupyter nbconvert --to notebook --execute --inplace examples/tour.ipynb` writes them anew."""
+    text = (EXAMPLES / "tour.ipynb").read_text(encoding="utf-8")
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == [*range(1, len(cells) + 1)]
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert {output.get("name", output["output_type"]) for output in outputs} == {"stdout", "display_data"}
+    assert len(text) < 150_000
 
 
 @pytest.mark.slow

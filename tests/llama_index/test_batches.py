@@ -86,6 +86,24 @@ def test_a_batch_size_beyond_what_the_model_takes_is_no_bound(make):
         assert embedder.client.learned.limits() == make().client.learned.limits()
 
 
+def test_bad_input_is_an_error_that_names_the_method(make, embeddings_gateway):
+    model, text = make(), "a text"
+    calls = {
+        "get_text_embedding: Input 0 is NoneType, not str.": lambda: model.get_text_embedding(None),
+        "get_text_embedding_batch: Input 1 is empty. Remove it": lambda: model.get_text_embedding_batch([text, ""]),
+        "get_text_embedding_batch takes a list; wrap it: [text].": lambda: model.get_text_embedding_batch(text),
+        "get_query_embedding: Input 0 is list, not str.": lambda: model.get_query_embedding([text]),
+        "aget_text_embedding: Input 0 is empty.": lambda: asyncio.run(model.aget_text_embedding("")),
+        "aget_text_embedding_batch takes a list of str": lambda: asyncio.run(model.aget_text_embedding_batch({text})),
+        "aget_query_embedding: Input 0 is int, not str.": lambda: asyncio.run(model.aget_query_embedding(7)),
+    }
+    for words, call in calls.items():
+        with pytest.raises(InputError) as caught:
+            call()
+        assert words in str(caught.value)
+    assert embeddings_gateway.embedding_requests() == []
+
+
 def test_an_error_names_the_nodes_of_a_pipeline(make, embeddings_gateway, run):
     embeddings_gateway.trouble("refuse_text", contains="number 3", times=None)
     nodes = [TextNode(id_=f"node-{number}", text=text) for number, text in enumerate(TEXTS[:20])]

@@ -115,16 +115,16 @@ def test_what_had_landed_is_not_paid_for_again(make: Make, embed: Any, files: di
 def test_what_is_no_picture_is_named_before_any_request(
     make: Make, embed: Any, files: dict[str, str], embeddings_gateway: Any
 ):
-    with pytest.raises(InputError, match="Input 1: The bytes do not say what picture") as caught:
+    with pytest.raises(InputError, match="get_image_embedding_batch: Input 1: The bytes do not say what") as caught:
         embed(make(), "get_image_embedding_batch", [files["red"], BytesIO(b"no picture")])
     assert caught.value.positions == (1,)
-    with pytest.raises(InputError, match="https://"):
+    with pytest.raises(InputError, match=r"get_image_embedding: Input 0: .* https://"):
         embed(make(), "get_image_embedding", "http://example.org/a.png")
     with pytest.raises(OSError, match="nowhere"):
         embed(make(), "get_image_embedding", "nowhere.png")
     with pytest.raises(ConfigurationError, match="batch_size"):
         embed(make(), "get_image_embedding_batch", [files["red"]], chunk_size=3)
-    with pytest.raises(InputError, match="takes no image"):
+    with pytest.raises(InputError, match=r"get_image_embedding: .* takes no image"):
         embed(make(model_name="openai/text-embedding-3-small"), "get_image_embedding", files["red"])
     assert embeddings_gateway.embedding_requests() == []
 

@@ -39,15 +39,26 @@ class Store(Protocol):
     """A framework's store in a folder, with our embeddings."""
 
     takes_filters: bool
+    methods: tuple[str, ...]
+    """Which of the two there are, "sync" and "async"."""
 
     def index(self, entries: list[Entry]) -> None:
         """Embed and store."""
+
+    async def aindex(self, entries: list[Entry]) -> None:
+        """Do the same on the running event loop."""
 
     def update(self, entry: Entry) -> None:
         """Put this in the place of what has the same id."""
 
     def ask(self, question: str, module: str | None = None) -> list[str]:
         """Return the names of the best three, best first; of one module only, where that is asked for."""
+
+    async def aask(self, question: str, module: str | None = None) -> list[str]:
+        """Do the same on the running event loop."""
+
+    async def aclose(self) -> None:
+        """Do what `close` does on the running event loop."""
 
     def close(self) -> None:
         """Save what is in memory, and let go of the folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from langchain_chroma import Chroma
 from langchain_community.docstore.in_memory import InMemoryDocstore
 from langchain_community.vectorstores import FAISS, LanceDB
 from langchain_core.documents import Document
+from langchain_postgres import Column, PGEngine, PGVectorStore
 from langchain_qdrant import QdrantVectorStore
 from qdrant_client import QdrantClient
 from qdrant_client.models import Distance, FieldCondition, Filter, MatchValue, VectorParams
@@ -19,18 +21,19 @@ from qdrant_client.models import Distance, FieldCondition, Filter, MatchValue, V
 from langchain_openrouter_embeddings import OpenRouterEmbeddings
 
 from .corpus import BEST, ENTRIES, WIDTH, Entry
+from .postgres import database, has_tables
 
 
 class _LangChain:
     takes_filters = True
+    methods = ("sync", "async")
     store: Any
 
     def index(self, entries: list[Entry]) -> None:
-        documents = [
-            Document(entry.text, metadata={"name": entry.name, "module": entry.module}, id=entry.id)
-            for entry in entries
-        ]
-        self.store.add_documents(documents, ids=[entry.id for entry in entries])
+        self.store.add_documents(_documents(entries), ids=[entry.id for entry in entries])
+
+    async def aindex(self, entries: list[Entry]) -> None:
+        await self.store.aadd_documents(_documents(entries), ids=[entry.id for entry in entries])
 
     def update(self, entry: Entry) -> None:
         self.index([entry])  # the same id: the store replaces
@@ -39,10 +42,23 @@ class _LangChain:
         only = {} if module is None else self.only(module)
         return [hit.metadata["name"] for hit in self.store.similarity_search(question, k=BEST, **only)]
 
+    async def aask(self, question: str, module: str | None = None) -> list[str]:
+        only = {} if module is None else self.only(module)
+        return [hit.metadata["name"] for hit in await self.store.asimilarity_search(question, k=BEST, **only)]
+
     def only(self, module: str) -> dict[str, Any]:
         return {"filter": {"module": module}}
 
     def close(self) -> None: ...
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+def _documents(entries: list[Entry]) -> list[Document]:
+    return [
+        Document(entry.text, metadata={"name": entry.name, "module": entry.module}, id=entry.id) for entry in entries
+    ]
 
 
 class InChroma(_LangChain):
@@ -95,3 +111,21 @@ class InLanceDB(_LangChain):
 
     def only(self, module: str) -> dict[str, Any]:
         return {"filter": f"metadata.module = '{module}'", "prefilter": True}
+
+
+class InPgvector(_LangChain):
+    def __init__(self, folder: Path, **options: Any) -> None:
+        columns = ["name", "module"]
+        self.engine = PGEngine.from_connection_string(database(folder, "+psycopg"))
+        if not has_tables(folder):
+            self.engine.init_vectorstore_table(
+                "entries", WIDTH, metadata_columns=[Column(name, "TEXT") for name in columns]
+            )
+        embeddings = OpenRouterEmbeddings(**options)
+        self.store = PGVectorStore.create_sync(self.engine, embeddings, "entries", metadata_columns=columns)
+
+    def close(self) -> None:
+        asyncio.run(self.aclose())
+
+    async def aclose(self) -> None:
+        await self.engine.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,19 @@ from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 from llama_index.vector_stores.chroma import ChromaVectorStore
 from llama_index.vector_stores.faiss import FaissMapVectorStore
 from llama_index.vector_stores.lancedb import LanceDBVectorStore
+from llama_index.vector_stores.postgres import PGVectorStore
 from llama_index.vector_stores.qdrant import QdrantVectorStore
-from qdrant_client import QdrantClient
+from qdrant_client import AsyncQdrantClient, QdrantClient
 
 from llama_index.embeddings.openrouter import OpenRouterEmbedding
 
 from .corpus import BEST, WIDTH, Entry
+from .postgres import database
 
 
 class _LlamaIndex:
     takes_filters = True
+    methods = ("sync", "async")
 
     def __init__(self, store: Any, options: dict[str, Any]) -> None:
         self.index_of_nodes = VectorStoreIndex.from_vector_store(store, embed_model=OpenRouterEmbedding(**options))
@@ -34,12 +38,23 @@ class _LlamaIndex:
         self.index_of_nodes.delete_nodes([entry.id])
         self.index([entry])
 
+    async def aindex(self, entries: list[Entry]) -> None:
+        await self.index_of_nodes.ainsert_nodes([_node(entry) for entry in entries])
+
     def ask(self, question: str, module: str | None = None) -> list[str]:
+        return [hit.node.metadata["name"] for hit in self._retriever(module).retrieve(question)]
+
+    async def aask(self, question: str, module: str | None = None) -> list[str]:
+        return [hit.node.metadata["name"] for hit in await self._retriever(module).aretrieve(question)]
+
+    def _retriever(self, module: str | None) -> Any:
         only = MetadataFilters(filters=[MetadataFilter(key="module", value=module)]) if module else None
-        retriever = self.index_of_nodes.as_retriever(similarity_top_k=BEST, filters=only)
-        return [hit.node.metadata["name"] for hit in retriever.retrieve(question)]
+        return self.index_of_nodes.as_retriever(similarity_top_k=BEST, filters=only)
 
     def close(self) -> None: ...
+
+    async def aclose(self) -> None:
+        self.close()
 
 
 def _node(entry: Entry) -> TextNode:
@@ -55,12 +70,27 @@ class InChroma(_LlamaIndex):
 
 
 class InQdrant(_LlamaIndex):
+    methods = ("sync",)
+
     def __init__(self, folder: Path, **options: Any) -> None:
         self.client = QdrantClient(path=str(folder))
         super().__init__(QdrantVectorStore("entries", client=self.client), options)
 
     def close(self) -> None:
         self.client.close()
+
+
+class InQdrantAsync(_LlamaIndex):
+    """Only one client can open a folder."""
+
+    methods = ("async",)
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.client = AsyncQdrantClient(path=str(folder))
+        super().__init__(QdrantVectorStore("entries", aclient=self.client), options)
+
+    async def aclose(self) -> None:
+        await self.client.close()
 
 
 class InFaiss(_LlamaIndex):
@@ -90,3 +120,16 @@ class InLanceDB(_LlamaIndex):
     def update(self, entry: Entry) -> None:
         self.store.table.delete(f"id = '{entry.id}'")  # its delete_nodes quotes ids as LanceDB quotes columns
         self.index([entry])
+
+
+class InPgvector(_LlamaIndex):
+    def __init__(self, folder: Path, **options: Any) -> None:
+        both = database(folder, "+psycopg2"), database(folder, "+asyncpg")
+        self.store = PGVectorStore(*both, "entries", embed_dim=WIDTH, use_jsonb=True)
+        super().__init__(self.store, options)
+
+    def close(self) -> None:
+        asyncio.run(self.aclose())
+
+    async def aclose(self) -> None:
+        await self.store.close()

@@ -10,15 +10,20 @@ from . import haystack_stores, langchain_stores, llama_index_stores
 from .corpus import BEST, ENTRIES, QUESTIONS
 
 FRAMEWORKS = {"langchain": langchain_stores, "llama_index": llama_index_stores, "haystack": haystack_stores}
-PAIRS = [
-    pytest.param(kind, id=f"{framework}-{name}")
+STORES = {
+    f"{framework}-{name}": kind
     for framework, module in FRAMEWORKS.items()
     for name, kind in vars(module).items()
     if name.startswith("In") and kind.__module__ == module.__name__
-]
+}
 
 
-@pytest.fixture(params=PAIRS)
+def having(methods):
+    """Return the stores that have such methods."""
+    return [pytest.param(kind, id=name) for name, kind in STORES.items() if methods in kind.methods]
+
+
+@pytest.fixture(params=having("sync"))
 def open_store(request, options, tmp_path):
     """Return what opens the store in a folder. A test closes what it opens again."""
     opened = []
@@ -28,11 +33,16 @@ def open_store(request, options, tmp_path):
         return opened[-1]
 
     yield make
-    opened[-1].close()
+    for last in opened[-1:]:
+        last.close()
 
 
 def hits(store):
     return {question: store.ask(question) for question in QUESTIONS}
+
+
+def sent(gateway):
+    return {text for request in gateway.embedding_requests() for text in request.body["input"]}
 
 
 def test_a_store_finds_what_exact_search_finds(open_store, ranking):
@@ -71,8 +81,7 @@ def test_a_store_that_is_opened_again_needs_no_document_embedded(open_store, ran
     embeddings_gateway.reset()
     again = open_store()
     assert hits(again) == {question: ranking.best(question) for question in QUESTIONS}
-    inputs = {text for request in embeddings_gateway.embedding_requests() for text in request.body["input"]}
-    assert not inputs & {entry.text for entry in ENTRIES}
+    assert not sent(embeddings_gateway) & {entry.text for entry in ENTRIES}
 
 
 def test_with_a_cache_another_index_of_the_same_texts_is_free(open_store, ranking, embeddings_gateway, tmp_path):
@@ -86,3 +95,21 @@ def test_with_a_cache_another_index_of_the_same_texts_is_free(open_store, rankin
     second.index(ENTRIES)
     assert hits(second) == found == {question: ranking.best(question) for question in QUESTIONS}
     assert embeddings_gateway.paid_inputs() == 0
+
+
+@pytest.mark.parametrize("store_class", having("async"))
+async def test_the_async_methods_index_find_filter_and_open_again(
+    store_class, options, tmp_path, ranking, embeddings_gateway
+):
+    best = {question: ranking.best(question) for question in QUESTIONS}
+    store = store_class(tmp_path / "store", **options)
+    await store.aindex(ENTRIES)
+    assert {question: await store.aask(question) for question in QUESTIONS} == best
+    if store.takes_filters:
+        assert await store.aask(QUESTIONS[0], "tempfile") == ranking.best(QUESTIONS[0], "tempfile")
+    await store.aclose()
+    embeddings_gateway.reset()
+    again = store_class(tmp_path / "store", **options)
+    assert {question: await again.aask(question) for question in QUESTIONS} == best
+    assert not sent(embeddings_gateway) & {entry.text for entry in ENTRIES}
+    await again.aclose()

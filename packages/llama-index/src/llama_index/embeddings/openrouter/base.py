@@ -111,53 +111,55 @@ class OpenRouterEmbedding(OptionFields):
         """Tokens, cost and requests so far, in this process."""
         return self.client.usage
 
-    def _embed(self, inputs: Sequence[Input], input_type: InputType, **more: Any) -> EmbeddingResult:
-        with WORDS.for_errors():
+    def _embed(self, inputs: Sequence[Input], input_type: InputType, method: str, **more: Any) -> EmbeddingResult:
+        with WORDS.for_errors(method=method):
             return self.client.embed(inputs, input_type=input_type, **more)
 
-    async def _aembed(self, inputs: Sequence[Input], input_type: InputType, **more: Any) -> EmbeddingResult:
-        with WORDS.for_errors():
+    async def _aembed(
+        self, inputs: Sequence[Input], input_type: InputType, method: str, **more: Any
+    ) -> EmbeddingResult:
+        with WORDS.for_errors(method=method):
             return await self.async_client.embed(inputs, input_type=input_type, **more)
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._embed([query], "query").tolist()[0]
+        return self._embed([query], "query", "get_query_embedding").tolist()[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
-        return (await self._aembed([query], "query")).tolist()[0]
+        return (await self._aembed([query], "query", "aget_query_embedding")).tolist()[0]
 
     def _get_text_embedding(self, text: str) -> Embedding:
-        return self._embed([text], "document").tolist()[0]
+        return self._embed([text], "document", "get_text_embedding").tolist()[0]
 
     async def _aget_text_embedding(self, text: str) -> Embedding:
-        return (await self._aembed([text], "document")).tolist()[0]
+        return (await self._aembed([text], "document", "aget_text_embedding")).tolist()[0]
 
     def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return self._embed(texts, "document").tolist()
+        return self._embed(texts, "document", "get_text_embedding_batch").tolist()
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        return (await self._aembed(texts, "document")).tolist()
+        return (await self._aembed(texts, "document", "aget_text_embedding_batch")).tolist()
 
     # The base class would look into its own cache and ask its own limiter here, by the text and without its size.
 
     def get_query_embedding(self, query: str) -> Embedding:
         """Return the embedding of a query."""
         with observed(self, [query]) as (_, ended):
-            return ended(self._embed([query], "query"))[0]
+            return ended(self._embed([query], "query", "get_query_embedding"))[0]
 
     async def aget_query_embedding(self, query: str) -> Embedding:
         """Return the embedding of a query, on the running event loop."""
         with observed(self, [query]) as (_, ended):
-            return ended(await self._aembed([query], "query"))[0]
+            return ended(await self._aembed([query], "query", "aget_query_embedding"))[0]
 
     def get_text_embedding(self, text: str) -> Embedding:
         """Return the embedding of a text."""
         with observed(self, [text]) as (_, ended):
-            return ended(self._embed([text], "document"))[0]
+            return ended(self._embed([text], "document", "get_text_embedding"))[0]
 
     async def aget_text_embedding(self, text: str) -> Embedding:
         """Return the embedding of a text, on the running event loop."""
         with observed(self, [text]) as (_, ended):
-            return ended(await self._aembed([text], "document"))[0]
+            return ended(await self._aembed([text], "document", "aget_text_embedding"))[0]
 
     def get_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, *, resume: Partial | None = None, **unknown: Any
@@ -177,7 +179,7 @@ class OpenRouterEmbedding(OptionFields):
         if not texts:
             return []
         with observed(self, texts, bar=show_progress) as (landed, ended):
-            return ended(self._embed(texts, "document", resume=resume, on_progress=landed))
+            return ended(self._embed(texts, "document", "get_text_embedding_batch", resume=resume, on_progress=landed))
 
     async def aget_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, *, resume: Partial | None = None, **unknown: Any
@@ -186,8 +188,9 @@ class OpenRouterEmbedding(OptionFields):
         WORDS.check_call(unknown)
         if not texts:
             return []
+        method = "aget_text_embedding_batch"
         with observed(self, texts, bar=show_progress) as (landed, ended):
-            return ended(await self._aembed(texts, "document", resume=resume, on_progress=landed))
+            return ended(await self._aembed(texts, "document", method, resume=resume, on_progress=landed))
 
     def __call__(self, nodes: Sequence[BaseNode], **for_all: Any) -> Sequence[BaseNode]:
         """Embed the nodes of a pipeline, which hands each transformation the keywords of all."""

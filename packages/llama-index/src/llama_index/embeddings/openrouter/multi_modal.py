@@ -55,18 +55,20 @@ class OpenRouterMultiModalEmbedding(OpenRouterEmbedding, MultiModalEmbedding):
         return (await self._aget_image_embeddings([img_file_path]))[0]
 
     def _get_image_embeddings(self, img_file_paths: list[Picture]) -> list[Embedding]:  # type: ignore[override]
-        return self._embed(_read(img_file_paths), "document").tolist()
+        method = "get_image_embedding_batch"
+        return self._embed(_read(img_file_paths, method), "document", method).tolist()
 
     async def _aget_image_embeddings(self, img_file_paths: list[Picture]) -> list[Embedding]:  # type: ignore[override]
-        return (await self._aembed(await asyncio.to_thread(_read, img_file_paths), "document")).tolist()
+        method = "aget_image_embedding_batch"
+        return (await self._aembed(await asyncio.to_thread(_read, img_file_paths, method), "document", method)).tolist()
 
     def get_image_embedding(self, img_file_path: Picture) -> Embedding:
         """Return the embedding of a picture."""
-        return self.get_image_embedding_batch([img_file_path])[0]
+        return self._observed_pictures([img_file_path], "get_image_embedding")[0]
 
     async def aget_image_embedding(self, img_file_path: Picture) -> Embedding:
         """Return the embedding of a picture, on the running event loop. A file is read in a thread."""
-        return (await self.aget_image_embedding_batch([img_file_path]))[0]
+        return (await self._aobserved_pictures([img_file_path], "aget_image_embedding"))[0]
 
     def get_image_embedding_batch(  # type: ignore[override]  # a list of the base class's fewer types will do
         self,
@@ -89,11 +91,7 @@ class OpenRouterMultiModalEmbedding(OpenRouterEmbedding, MultiModalEmbedding):
             OSError: A file cannot be read.
         """
         WORDS.check_call(unknown)
-        if not img_file_paths:
-            return []
-        pictures = _read(img_file_paths)
-        with observed(self, _outlines(pictures), bar=show_progress, unit="image") as (landed, ended):
-            return ended(self._embed(pictures, "document", resume=resume, on_progress=landed))
+        return self._observed_pictures(img_file_paths, "get_image_embedding_batch", bar=show_progress, resume=resume)
 
     async def aget_image_embedding_batch(  # type: ignore[override]
         self,
@@ -105,11 +103,26 @@ class OpenRouterMultiModalEmbedding(OpenRouterEmbedding, MultiModalEmbedding):
     ) -> list[Embedding]:
         """Do what `get_image_embedding_batch` does, on the running event loop. Files are read in a thread."""
         WORDS.check_call(unknown)
-        if not img_file_paths:
+        method = "aget_image_embedding_batch"
+        return await self._aobserved_pictures(img_file_paths, method, bar=show_progress, resume=resume)
+
+    def _observed_pictures(
+        self, given: list[Picture], method: str, *, bar: bool = False, resume: Partial | None = None
+    ) -> list[Embedding]:
+        if not given:
             return []
-        pictures = await asyncio.to_thread(_read, img_file_paths)
-        with observed(self, _outlines(pictures), bar=show_progress, unit="image") as (landed, ended):
-            return ended(await self._aembed(pictures, "document", resume=resume, on_progress=landed))
+        pictures = _read(given, method)
+        with observed(self, _outlines(pictures), bar=bar, unit="image") as (landed, ended):
+            return ended(self._embed(pictures, "document", method, resume=resume, on_progress=landed))
+
+    async def _aobserved_pictures(
+        self, given: list[Picture], method: str, *, bar: bool = False, resume: Partial | None = None
+    ) -> list[Embedding]:
+        if not given:
+            return []
+        pictures = await asyncio.to_thread(_read, given, method)
+        with observed(self, _outlines(pictures), bar=bar, unit="image") as (landed, ended):
+            return ended(await self._aembed(pictures, "document", method, resume=resume, on_progress=landed))
 
 
 def _outlines(pictures: list[Input]) -> list[str]:
@@ -117,8 +130,8 @@ def _outlines(pictures: list[Input]) -> list[str]:
     return list(map(repr, pictures))
 
 
-def _read(pictures: Iterable[Picture]) -> list[Input]:
-    with WORDS.for_errors():
+def _read(pictures: Iterable[Picture], method: str) -> list[Input]:
+    with WORDS.for_errors(method=method):
         return contents_of(picture.getvalue() if isinstance(picture, BytesIO) else picture for picture in pictures)
 
 

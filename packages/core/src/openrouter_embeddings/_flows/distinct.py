@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,15 +44,16 @@ class DistinctInputs:
         return [position for position, index in enumerate(self.index_of_position) if index in wanted]
 
 
-def distinct_texts(given: list[Any], marks: Marking, *, some_refused: bool = False) -> DistinctInputs:
-    """Return each text once. None stands for an input that was refused."""
-    names = _names(given) if some_refused else given
+def distinct_texts(given: list[Any], marks: Marking, refused: Collection[int] = ()) -> DistinctInputs:
+    """Return each text once. None stands for each input that was refused."""
+    names = _names(given) if refused else given
     representatives, index_of_position = unique(names)
     items = given if len(representatives) == len(given) else [given[position] for position in representatives]
     extra = estimated_tokens(marks.prefix) - 1
-    sizes = [estimated_tokens(text) + extra for text in ([item or "" for item in items] if some_refused else items)]
-    names = [names[position] for position in representatives] if some_refused else items
-    return DistinctInputs(items, sizes, index_of_position, names)
+    if not refused:
+        return DistinctInputs(items, [estimated_tokens(text) + extra for text in items], index_of_position, items)
+    sizes = [estimated_tokens(text or "") + extra for text in items]
+    return DistinctInputs(items, sizes, index_of_position, [names[position] for position in representatives])
 
 
 def distinct_content(given: list[Any], marks: Marking) -> DistinctInputs:

@@ -65,14 +65,9 @@ def prepare_call(
     check_input_type(input_type)
     profile, address = options.facts, address or options.address()
     marks = marking(options, profile, input_type)
-    refused: dict[int, InputError] | None = None if (on_error or options.on_error) == "raise" else {}
-    given = check_inputs(inputs, on_empty=options.on_empty, refused=refused)
-    multimodal = any(isinstance(item, Content) for item in given)
-    if multimodal:
-        _check_multimodal(options, profile, given, refused)
-    distinct = (
-        distinct_content(given, marks) if multimodal else distinct_texts(given, marks, some_refused=bool(refused))
-    )
+    on_error = on_error or options.on_error
+    given, refused, multimodal = _checked(options, profile, inputs, on_error)
+    distinct = distinct_content(given, marks) if multimodal else distinct_texts(given, marks, refused)
     if urgent is None:
         urgent = input_type == "query" and len(given) == 1
     settings = CallSettings.of(
@@ -93,11 +88,25 @@ def prepare_call(
         share=registry.join((input_type, settings.encoding), distinct.names) if registry is not None else None,
         key_of=_cache_keyer(options, marks, settings.prefix, address=address) if options.cache is not None else None,
     )
-    for position, error in (refused or {}).items():
+    for position, error in refused.items():
         call.fail([distinct.index_of_position[position]], error)
     if resume is not None:
         _resume(call, resume)
     return call
+
+
+def _checked(
+    options: Options, profile: Profile, inputs: Iterable[Input | None], on_error: OnError
+) -> tuple[list[Any], dict[int, InputError], bool]:
+    """Return the inputs, what cannot be embedded of them unless that is raised, and whether there is content to send."""
+    refused: dict[int, InputError] = {}
+    noted = None if on_error == "raise" else refused
+    given = check_inputs(inputs, on_empty=options.on_empty, refused=noted)
+    multimodal = any(isinstance(item, Content) for item in given)
+    if multimodal:
+        _check_multimodal(options, profile, given, noted)
+        multimodal = any(isinstance(item, Content) for item in given)
+    return given, refused, multimodal
 
 
 def _check_multimodal(

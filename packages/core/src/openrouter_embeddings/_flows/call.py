@@ -285,7 +285,7 @@ class EmbedCall:
             total = len(self.inputs.index_of_position)
             message += f" {landed:,} of {total:,} embeddings landed and are in .partial. {RESUME_HINT}"
         named = error.reworded(message, partial=partial)
-        if any(error is failure for failure in self.failures.values()):
+        if self.settings.on_error == "raise" and any(error is failure for failure in self.failures.values()):
             named.positions = tuple(self.inputs.positions(list(self.failures)))
         return named
 

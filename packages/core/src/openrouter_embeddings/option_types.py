@@ -20,6 +20,8 @@ HeaderValue: TypeAlias = str | SecretHolder | Callable[[], str]
 EncodingFormat: TypeAlias = Literal["auto", "base64", "float"]
 OnEmpty: TypeAlias = Literal["error", "zero", "null"]
 OnError: TypeAlias = Literal["raise", "null"]
+ErrorOrZero: TypeAlias = Literal["error", "zero"]
+"""`OnEmpty` where every text must have an embedding, as frameworks have it."""
 OnTooLong: TypeAlias = Literal["error", "truncate", "average"]
 Compression: TypeAlias = Literal["auto", "gzip", "none"]
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import httpx
 
 _SERVER_CACHE_MAX = 86_400
+ERROR_OR_ZERO = '`"error"`, or `"zero"`: an empty text or None is not sent and gets a zero embedding.'
+"""What `on_empty` means where every text must have an embedding, as frameworks have it."""
 
 
 def _option(default: Any, check: must_be.Check, meaning: str, *, shown: bool = True) -> Any:
@@ -138,8 +140,7 @@ class Options:
     on_empty: OnEmpty = _option(
         "error",
         must_be.one_of("error", "zero", "null"),
-        '`"error"`; `"zero"`: an empty text or None is not sent and gets a zero embedding; `"null"`: it gets none, and no'
-        " error (`result.missing`).",
+        f'{ERROR_OR_ZERO} `"null"`: it gets none, and no error (`result.missing`).',
     )
     on_error: OnError = _option(
         "raise",

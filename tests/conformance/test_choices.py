@@ -105,7 +105,6 @@ def test_an_input_that_cannot_be_embedded_costs_its_own_row_where_that_is_chosen
     good = [at for at in range(5) if at != 2]
     np.testing.assert_allclose(result.embeddings[good], truth.rows([texts[at] for at in good]), atol=1e-6)
     assert [row is None for row in result.tolist()] == result.missing.tolist()
-    assert result.to_arrow().null_count == 5
     assert gateway.paid_inputs() == 4
 
 

@@ -93,6 +93,13 @@ def test_what_can_be_iterated_and_is_no_stream_is_refused(wrong):
         check_stream(wrong)
 
 
+def test_a_table_is_no_stream_of_texts():
+    pa = pytest.importorskip("pyarrow")
+    with pytest.raises(InputError, match="Inputs came as Table"):
+        check_stream(pa.table({"text": ["a"]}))
+    check_stream(pa.array(["a"]))
+
+
 def test_lines_of_a_file_are_texts_without_their_ends():
     assert list(lines_or_items(io.StringIO("one\ntwo\r\n\nlast"))) == ["one", "two\r", "", "last"]
     assert lines_or_items([1, 2]) == [1, 2]

@@ -74,7 +74,7 @@ def of_fields(model: type[BaseModel], *, without: Iterable[str] = ()) -> Iterabl
     """Return the fields of a pydantic model in the core's order, then those that the core does not have."""
     known = model.model_fields
     own = [name for name in known if name not in CORE and name not in {*without, "model_name"}]
-    for name in [*CORE, *sorted(own)]:
+    for name in [*(name for name in CORE if name in known or name == "model"), *sorted(own)]:
         if name == "model":
             meaning = f"{meaning_of(name)}{' `model=` says the same.' if 'model_name' in known else ''}"
             yield f"`{'model_name' if 'model_name' in known else name}`", "required", meaning

@@ -121,3 +121,28 @@ def test_row_groups_are_of_one_size(embed, monkeypatch):
     facts = parquet.ParquetFile("o.parquet").metadata
     assert [facts.row_group(at).num_rows for at in range(facts.num_row_groups)] == [7, 7, 7, 7, 2]
     assert parquet.read_table("o.parquet")["id"].to_pylist() == list(range(30))
+
+
+ROWS = [{"text": "one"}, {"text": ""}, {"text": None}, {"other": 1}, {"text": 7}, {"text": "five"}]
+
+
+@pytest.mark.parametrize(
+    ("choice", "ids", "failed"),
+    [("error", [0, 5], [1, 2, 3, 4]), ("zero", [0, 1, 2, 5], [3, 4]), ("null", [0, 5], [3, 4])],
+)
+def test_an_empty_text_or_null_fails_or_gets_zeros_or_is_left_out(embed, choice, ids, failed):
+    result = embed(jsonl(*ROWS), "--out", "o.parquet", "--errors", BAD, "--on-empty", choice)
+    assert result.exit_code == 3
+    table = parquet.read_table("o.parquet")
+    assert table["id"].to_pylist() == ids
+    assert [one["id"] for one in listed()] == failed
+    assert [any(row) for row in table["embedding"].to_pylist()] == [ident in {0, 5} for ident in ids]
+    if choice == "error":
+        assert "null; --on-empty zero gives it a zero embedding" in listed()[1]["message"]
+
+
+def test_what_is_left_out_is_no_failure(embed):
+    result = embed(jsonl({"text": "one"}, {"text": None}), "--out", "o.npy", "--on-empty", "null")
+    assert result.exit_code == 0
+    assert np.load("o.npy").shape[0] == 1
+    assert Path("o.npy.ids.jsonl").read_text() == "0\n"

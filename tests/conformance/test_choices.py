@@ -8,7 +8,17 @@ import threading
 import numpy as np
 import pytest
 
-from openrouter_embeddings import ConfigurationError, InsufficientCreditsError, ServerError, track_usage
+from openrouter_embeddings import (
+    Client,
+    ConfigurationError,
+    InputError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    ServerError,
+    track_usage,
+)
+
+from .conftest import MODEL
 
 
 def test_an_empty_text_becomes_zeros_where_that_is_chosen(make, gateway, sent, truth, texts):
@@ -31,6 +41,71 @@ def test_an_empty_query_becomes_zeros_where_that_is_chosen(make, sent):
     assert row.shape == (64,)
     assert not row.any()
     assert sent() == []
+
+
+def test_none_is_an_empty_text(kind, make, sent, truth, texts):
+    """A table's empty cell is None, and `on_empty` decides about it: an error with its position, or zeros.
+
+    Troubleshooting: "NoneType, not str" with `on_empty="zero"` means that an adapter checks types by itself.
+    """
+    with pytest.raises(InputError, match="Input 1 is") as caught:
+        make().embed_documents([texts[0], None])
+    assert caught.value.positions == (1,)
+    assert sent() == []
+    rows = make(on_empty="zero").embed_documents([texts[0], None])
+    np.testing.assert_allclose(rows[:1], truth.rows(texts[:1]), atol=1e-6)
+    assert not rows[1].any()
+
+
+def test_an_arrow_array_of_strings_is_a_list_of_texts(kind, make, truth, texts):
+    """A column of a table or a Parquet file goes in as it is.
+
+    Troubleshooting: an error after the request was paid for means that the framework's events got something else than
+    strings.
+    """
+    if kind.needs == "haystack":
+        return  # it takes documents
+    pa = pytest.importorskip("pyarrow")
+    rows = make(on_empty="zero").embed_documents(pa.chunked_array([texts[:2], [None, texts[2]]]))
+    np.testing.assert_allclose(rows[[0, 1, 3]], truth.rows(texts[:3]), atol=1e-6)
+    assert not rows[2].any()
+
+
+@pytest.mark.parametrize("option", ["on_error", "on_empty"])
+def test_a_row_without_an_embedding_is_for_the_core_and_refused_elsewhere_with_the_reason(kind, make, sent, option):
+    """Frameworks promise a list of floats for each text, and stores take no None.
+
+    Troubleshooting: an adapter that takes it hands None, or NaN, to a store.
+    """
+    if kind.needs == "openrouter_embeddings":
+        make(**{option: "null"})
+        return
+    with pytest.raises(ConfigurationError, match=f"{option}.* is not taken: .*(client|Client|raise_on_failure=False)"):
+        make(**{option: "null"})
+    assert sent() == []
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_an_input_that_cannot_be_embedded_costs_its_own_row_where_that_is_chosen(gateway, sent, truth, texts, colour):
+    """The gateway's refusal, a wrong type and an empty text are errors of their rows; the rest is paid for once.
+
+    Troubleshooting: an exception means that the error of a row ends the call; a number in a missing row, that NaN or
+    another's embedding got through.
+    """
+    gateway.trouble("status", status=400, only_if_contains=texts[2], times=None)
+    client = Client(MODEL, dimensions=64, on_error="null", batch_size=4)
+    given = [*texts[:5], 7, "", None, texts[2]]
+    if colour == "sync":
+        result = client.embed_documents(given)
+    else:
+        result = asyncio.run(client.as_async().embed_documents(given))
+    assert list(result.errors) == [2, 5, 6, 7, 8]
+    assert isinstance(result.errors[2], InvalidRequestError)
+    assert {type(result.errors[at]) for at in (5, 6, 7)} == {InputError}
+    good = [at for at in range(5) if at != 2]
+    np.testing.assert_allclose(result.embeddings[good], truth.rows([texts[at] for at in good]), atol=1e-6)
+    assert [row is None for row in result.tolist()] == result.missing.tolist()
+    assert gateway.paid_inputs() == 4
 
 
 def test_what_may_have_been_billed_is_left_alone_where_that_is_chosen(make, gateway, sent, texts):

@@ -30,6 +30,58 @@ def test_empty_texts_stay_where_another_policy_deals_with_them():
     assert check_inputs(["a", ""], on_empty="zero") == ["a", ""]
 
 
+def test_none_is_an_empty_text():
+    assert check_inputs(["a", None, ""], on_empty="zero") == ["a", "", ""]
+
+
+def test_with_a_place_for_errors_each_input_that_cannot_be_embedded_has_its_own_and_nothing_is_raised():
+    given = ["a", 7, "", "b\ud83d", None, [1], "c"]
+    refused: dict[int, InputError] = {}
+    assert check_inputs(given, on_empty="error", refused=refused) == ["a", None, None, None, None, None, "c"]
+    assert {position: error.positions for position, error in refused.items()} == {at: (at,) for at in (1, 5, 2, 4, 3)}
+    assert [str(refused[position]).partition(".")[0] for position in range(1, 6)] == [
+        "Input 1 is int, not str",
+        "Input 2 is empty",
+        "Input 3 holds a lone surrogate (position 1 of the text), which no UTF-8 can carry",
+        "Input 4 is None",
+        "Input 5 is list, not str",
+    ]
+    with pytest.raises(InputError, match="Inputs came as one str"):
+        check_inputs("a", on_empty="error", refused=refused)
+
+
+TEXTS = ["a", None, "bb"]
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view"])
+def test_an_arrow_array_of_strings_is_a_list_of_texts_and_its_nulls_are_none(kind):
+    pa = pytest.importorskip("pyarrow")
+    array = pa.array(TEXTS, getattr(pa, kind)())
+    for given in (array, pa.chunked_array([array, array[:1]])[:3], array.slice(0), list(array)):
+        assert check_inputs(given, on_empty="zero") == ["a", "", "bb"]
+    with pytest.raises(InputError, match="Input 1 is None"):
+        check_inputs(array, on_empty="error")
+
+
+def test_an_arrow_dictionary_of_strings_is_a_list_of_texts_too():
+    pa = pytest.importorskip("pyarrow")
+    assert check_inputs(pa.array([*TEXTS, "a"]).dictionary_encode(), on_empty="zero") == ["a", "", "bb", "a"]
+
+
+def test_an_arrow_array_of_something_else_is_refused_by_its_values():
+    pa = pytest.importorskip("pyarrow")
+    for values, name in (([1], "int"), ([b"a"], "bytes"), ([{"a": "b"}], "dict"), ([["a"]], "list")):
+        with pytest.raises(InputError, match=f"Input 0 is {name}, not str"):
+            check_inputs(pa.array(values), on_empty="error")
+
+
+def test_a_table_is_refused_as_a_whole():
+    pa = pytest.importorskip("pyarrow")
+    for table in (pa.table({"text": ["a"]}), pa.record_batch({"text": ["a"]})):
+        with pytest.raises(InputError, match=f"Inputs came as {type(table).__name__}. embed takes one column of it"):
+            check_inputs(table, on_empty="error")
+
+
 def test_texts_and_contents_may_be_mixed():
     content = Content.of("a", ImagePart("https://example.org/a.png"))
     assert check_inputs(["a", content], on_empty="error") == ["a", content]
@@ -64,10 +116,19 @@ def test_what_is_no_list_is_refused(given, text):
     ("given", "text", "positions"),
     [
         ([SECRET, SECRET, SECRET, 5], "Input 3 is int, not str.", (3,)),
-        ([None], "Input 0 is NoneType, not str.", (0,)),
+        (
+            [None],
+            "Input 0 is None. Remove it, or choose on_empty='zero' to get a zero embedding in its place.",
+            (0,),
+        ),
         ([SECRET.encode(), "a"], "Input 0 is bytes, not str.", (0,)),
         (["a", [1, 2]], "Input 1 is list, not str.", (1,)),
-        ([1, "a", None, None, 2, "a", 3], "Inputs 0, 2-4 and 6 are NoneType or int, not str.", (0, 2, 3, 4, 6)),
+        ([1, "a", b"", 4.5, 2, "a", 3], "Inputs 0, 2-4 and 6 are bytes or float or int, not str.", (0, 2, 3, 4, 6)),
+        (
+            ["a", None, "", None],
+            "Inputs 1-3 are None or empty. Remove them, or choose on_empty='zero' to get zero embeddings in their places.",
+            (1, 2, 3),
+        ),
         (
             ["a"] * 17 + [""],
             "Input 17 is empty. Remove it, or choose on_empty='zero' to get a zero embedding in its place.",

@@ -26,6 +26,8 @@ NAMED_OTHERWISE = {
     "base_url": "api_base_url",
     "extra_headers": "a Secret too",
     "before_request": "cannot be saved",
+    "on_error": "raise_on_failure",
+    "on_empty": "what is handed out has an embedding",
     "http_client": "cannot be saved",
     "async_http_client": "cannot be saved",
 }
@@ -43,7 +45,7 @@ def test_the_signature_has_the_cores_options_with_its_types_and_defaults(kind: A
     for option in fields(Options):
         name = option.name
         if name in NAMED_OTHERWISE:
-            assert name in {"api_key", "extra_headers"} or name not in parameters
+            assert name in {"api_key", "extra_headers", "on_empty"} or name not in parameters
         elif name != "model":
             assert (parameters[name].default, parameters[name].annotation) == (option.default, types[name]), name
     assert parameters["api_base_url"].annotation == types["base_url"]

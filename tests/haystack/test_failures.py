@@ -163,3 +163,20 @@ def test_the_limit_on_cost_returns_what_landed_where_that_is_chosen(call: Any, d
     assert [one.id for one in found["failed_documents"]] == [one.id for one in documents(12)[6:]]
     assert {one["error"] for one in found["meta"]["failed"]} == {"BudgetExceededError"}
     assert 0 < found["meta"]["usage"]["cost"] <= embedder.max_cost
+
+
+def test_documents_that_need_no_request_fail_with_no_run(call: Any, documents_embedder: Any) -> None:
+    """Beside those that the limit on cost keeps back: an empty one that gets zeros, one that keeps its embedding."""
+    kept = Document(id="kept", content="kept", embedding=[0.5, 0.5])
+    given = [*documents(12), Document(id="empty", content=""), kept, Document(id="odd", content="\ud800")]
+    embedder = dear(documents_embedder, raise_on_failure=False, on_empty="zero", skip_embedded=True)
+    found = call(embedder, documents=given)
+    assert [one.id for one in found["documents"]] == [*(one.id for one in documents(6)), "empty", "kept"]
+    assert found["documents"][-1].embedding == [0.5, 0.5]
+    assert not any(found["documents"][-2].embedding)
+    assert [one.id for one in found["failed_documents"]] == [*(one.id for one in documents(12)[6:]), "odd"]
+    with pytest.raises(BudgetExceededError) as caught:
+        call(dear(documents_embedder, on_empty="zero", skip_embedded=True), documents=given[:-1])
+    landed = vars(caught.value)["documents"]
+    assert [one.id for one in landed] == [*(one.id for one in documents(6)), "empty", "kept"]
+    assert landed[-1].embedding == [0.5, 0.5]

@@ -30,6 +30,7 @@ TYPED_OTHERWISE = {
     "extra_headers": "likewise",
     "provider": "pydantic would copy a TypedDict without what it does not know; the core checks it",
     "cache": "pydantic cannot check a protocol",
+    "on_empty": "an embedding is a list of floats, never None",
     "before_request": "alive",
     "http_client": "alive",
     "async_http_client": "alive",
@@ -40,12 +41,13 @@ def test_the_fields_are_the_cores_options_with_its_types_defaults_and_meanings()
     mine = OpenRouterEmbedding.model_fields
     types = get_type_hints(ClientOptions, localns={"httpx": httpx})
     theirs = BaseEmbedding.model_fields.keys() | {"rate_limiter"}  # older ones have none
-    assert mine.keys() - theirs == types.keys()
+    assert mine.keys() - theirs == types.keys() - {"on_error"}
     for option in fields(Options):
         name = option.name
-        if name == "model":
+        if name in {"model", "on_error"}:
             continue
-        assert (mine[name].description, mine[name].default) == (option.metadata["meaning"], option.default), name
+        assert mine[name].default == option.default, name
+        assert mine[name].description == option.metadata["meaning"] or name == "on_empty", name
         if name not in TYPED_OTHERWISE:
             assert mine[name].annotation == types[name], name
 
@@ -141,6 +143,17 @@ def test_a_wrong_option_is_refused_at_construction_and_shows_no_key(wrong):
     with pytest.raises(ValueError) as caught:
         OpenRouterEmbedding(model_name=MARKED, api_key="sk-or-canary-5150", **wrong)
     assert "canary" not in str(caught.value)
+
+
+def test_no_way_leads_to_rows_without_an_embedding(make):
+    embedder = make()
+    with pytest.raises(ConfigurationError, match="stores take no None"):
+        _ = embedder.model_copy(update={"on_empty": "null"}).client
+    embedder.on_empty = "null"
+    with pytest.raises(ConfigurationError, match="stores take no None"):
+        embedder.get_text_embedding("a text")
+    with pytest.raises(ConfigurationError, match="'on_error' is not taken: here an embedding is a list of floats"):
+        make(on_error="null")
 
 
 def test_an_assigned_option_takes_effect(make):

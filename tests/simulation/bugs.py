@@ -117,6 +117,11 @@ def _double_publish(original: Any) -> Any:
     return lambda self, members: list(members)
 
 
+def _an_outage_costs_a_row(original: Any) -> Any:
+    """Return no cause where rows may fail, whatever they failed by."""
+    return lambda self: None if self.settings.on_error == "null" else original(self)
+
+
 BUGS: dict[str, Plant] = {
     "a wake-up is lost": _wrapped(dispatcher.Dispatcher, "_serve", _serve_one),
     "a cancelled request keeps its permit": _wrapped(dispatcher.Dispatcher, "release", _keep_permit_of_the_cancelled),
@@ -139,5 +144,6 @@ BUGS: dict[str, Plant] = {
     "the pace is never forgotten": _replaced(Pacer, "_shorten", lambda self, factor: None),
     "a deadline is ignored": _replaced(CancelScope, "seconds_left", lambda self, most: most),
     "cached rows are not looked at again": _replaced(CallShare, "has_newer_results", lambda self: False),
+    "an outage costs a row": _wrapped(EmbedCall, "cause_to_raise", _an_outage_costs_a_row),
     "a failure is forgotten": _replaced(EmbedCall, "fail", lambda self, members, error: None),
 }

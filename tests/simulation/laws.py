@@ -72,9 +72,25 @@ def _embeddings_are_right(made: RandomWorld) -> None:
             _error_is_honest(made, outcome, texts)
         else:
             _require(not isinstance(outcome, BaseException), "an error is not ours", made, repr(outcome))
-            _require(all_right(outcome, texts), "an embedding is another's", made)
+            _rows_are_right(made, outcome, texts)
     for caller, texts in made.streams:
         _stream_is_right(made, caller.outcomes, texts)
+
+
+def _rows_are_right(made: RandomWorld, result: Any, texts: list[str]) -> None:
+    """Each row is its text's own, or missing for a cause that is the text's own, where that is chosen."""
+    chosen = made.world.options.on_error == "null"
+    _require(chosen or not result.missing_positions, "a row is missing", made)
+    _require(tuple(result.errors) == result.missing_positions, "a row is missing without an error", made)
+    rows = result.tolist()
+    right = all(
+        row == vector(text) for at, (row, text) in enumerate(zip(rows, texts, strict=True)) if at not in result.errors
+    )
+    _require(right, "an embedding is another's", made)
+    for position, cause in result.errors.items():
+        _require(rows[position] is None, "a failed row holds an embedding", made)
+        _require(isinstance(cause, InvalidRequestError), "what ends a job cost a row", made, repr(cause))
+        _blame_is_right(made, cause, texts[position])
 
 
 def _error_is_honest(made: RandomWorld, error: EmbeddingError, texts: list[str]) -> None:

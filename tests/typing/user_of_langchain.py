@@ -18,6 +18,8 @@ cost: float = embeddings.usage.cost
 positional = OpenRouterEmbeddings("qwen/qwen3-embedding-8b", max_cost=1)
 
 OpenRouterEmbeddings(model="m", on_empty="zreo")  # type: ignore[arg-type]
+OpenRouterEmbeddings(model="m", on_empty="null")  # type: ignore[arg-type]
+OpenRouterEmbeddings(model="m", on_error="null")  # type: ignore[arg-type]
 OpenRouterEmbeddings(model="m", on_too_long="cut")  # type: ignore[arg-type]
 OpenRouterEmbeddings(model="m", provider={"data_colection": "deny"})  # type: ignore[arg-type]
 OpenRouterEmbeddings(model="m", provider={"data_collection": "denied"})  # type: ignore[arg-type]

@@ -146,6 +146,27 @@ def test_a_leader_that_cannot_be_embedded_hands_out_what_has_landed_for_the_othe
     assert all(all_right(caller.outcomes[0], [text]) for text, caller in zip(numbers(5, 2), others, strict=True))
 
 
+@pytest.mark.parametrize("bad", ["1", "3"])
+def test_a_query_that_cannot_be_embedded_may_cost_its_own_row_only(bad):
+    def gateway(world, request):
+        return 0.1, refusal(400, "bad input") if bad in request.inputs else right_answer(request)
+
+    world = warm(gateway, on_error="null", on_empty="null")
+    callers = ask(world, [*numbers(4), "", 7])
+    world.run()
+    for text, caller in zip(numbers(4), callers, strict=False):
+        result = caller.outcomes[0]
+        if text == bad:
+            assert (result.missing_positions, result.errors[0].positions, result.tolist()) == ((0,), (0,), [None])
+            assert isinstance(result.errors[0], InvalidRequestError)
+        else:
+            assert all_right(result, [text])
+            assert (dict(result.errors), result.missing_positions) == ({}, ())
+    empty, wrong = (caller.outcomes[0] for caller in callers[4:])
+    assert (dict(empty.errors), empty.missing_positions) == ({}, (0,))
+    assert (list(wrong.errors), wrong.missing_positions) == ([0], (0,))
+
+
 def test_an_outage_is_waited_out_once_for_the_whole_group():
     world = warm(lambda world, request: (0.1, right_answer(request) if "900" in request.inputs else refusal(503)))
     callers = ask(world, numbers(6))

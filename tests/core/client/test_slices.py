@@ -64,6 +64,7 @@ def test_empty_texts_fill_no_request_and_travel_with_others():
         [(0, ""), (1, ""), (2, ""), (3, "a"), (4, ""), (5, "b")],
         [(6, "")],
     ]
+    assert sliced(Slicer(limits(2)), [None, "a", None, "b"]) == [[(0, None), (1, "a"), (2, None), (3, "b")]]
 
 
 def test_memory_is_bounded_though_all_texts_are_empty():
@@ -92,6 +93,13 @@ def test_what_can_be_iterated_and_is_no_stream_is_refused(wrong):
         check_stream(wrong)
 
 
+def test_a_table_is_no_stream_of_texts():
+    pa = pytest.importorskip("pyarrow")
+    with pytest.raises(InputError, match="Inputs came as Table"):
+        check_stream(pa.table({"text": ["a"]}))
+    check_stream(pa.array(["a"]))
+
+
 def test_lines_of_a_file_are_texts_without_their_ends():
     assert list(lines_or_items(io.StringIO("one\ntwo\r\n\nlast"))) == ["one", "two\r", "", "last"]
     assert lines_or_items([1, 2]) == [1, 2]
@@ -102,7 +110,7 @@ def test_lines_of_a_file_are_texts_without_their_ends():
 
 def slice_of(pairs: list, **options) -> Slice:
     state = ClientState(Options(model=options.pop("model", MODEL), api_key="k", **options))
-    return Slice(pairs, lambda inputs: state.call(inputs, "document", urgent=False))
+    return Slice(pairs, lambda inputs: state.call(inputs, "document", urgent=False, on_error="null"))
 
 
 def land(part: Slice, *members: int) -> None:
@@ -112,18 +120,19 @@ def land(part: Slice, *members: int) -> None:
 
 def test_inputs_that_cannot_be_sent_have_their_errors_and_the_others_go():
     part = slice_of([("a", "1"), ("b", ""), ("c", 7), ("d", "\ud800"), ("e", "2")])
-    assert part.call.inputs.items == ["1", "2"]
-    land(part, 0, 1)
+    assert part.call.unresolved() == [0, 4]
+    land(part, 0, 4)
     batch = part.result()
     assert batch.ids == ["a", "e"]
     assert batch.embeddings[:, 0].tolist() == [1.0, 2.0]
     assert {ident: type(error) for ident, error in batch.errors.items()} == dict.fromkeys("bcd", InputError)
+    assert {ident: error.positions for ident, error in batch.errors.items()} == {"b": (1,), "c": (2,), "d": (3,)}
     assert "\ud800" not in str(batch.errors["d"])
 
 
 def test_a_slice_of_nothing_that_can_be_sent_is_all_errors():
     part = slice_of([(0, ""), (1, 7)])
-    assert part.call is None
+    assert part.call.unresolved() == []
     batch = part.result()
     assert (batch.ids, len(batch.embeddings), sorted(batch.errors)) == ([], 0, [0, 1])
 
@@ -142,6 +151,14 @@ def test_a_slice_that_was_stopped_in_the_middle_has_no_result():
     part = slice_of([("a", "1"), ("b", "2")])
     land(part, 0)
     assert part.result() is None
+
+
+def test_an_empty_text_or_none_may_have_neither_an_embedding_nor_an_error():
+    part = slice_of([("a", "1"), ("b", ""), ("c", None), ("d", 7)], on_empty="null")
+    land(part, 0)
+    batch = part.result()
+    assert (batch.ids, list(batch.errors), part.missing) == (["a"], ["d"], 2)
+    assert batch.embeddings.tolist() == [[1.0, 1.0]]
 
 
 @pytest.mark.parametrize("landed", [True, False])

@@ -14,6 +14,7 @@ from openrouter_embeddings import (
     InputError,
     InputTooLongError,
     InsufficientCreditsError,
+    InvalidRequestError,
     MemoryCache,
     StreamBatch,
     StreamProgress,
@@ -130,6 +131,32 @@ def test_blank_lines_before_the_first_text_become_zeros_as_wide_as_the_rest(make
     assert [ident for batch in got for ident in batch.ids] == list(range(67))
     rows = np.concatenate([batch.embeddings for batch in got])
     assert rows.any(axis=1).tolist() == [False] * 64 + [True, False, True]
+
+
+@COLOURS
+def test_what_is_empty_may_have_neither_an_embedding_nor_an_error_in_a_stream(make, embeddings_gateway, colour):
+    reported: list[StreamProgress] = []
+    client = make(on_empty="null", batch_size=2)
+    inputs = ["one", None, "", ("x", "two"), ("y", None), 7]
+    got = stream(client, inputs, colour, on_progress=reported.append)
+    assert [ident for batch in got for ident in batch.ids] == [0, "x"]
+    assert [ident for batch in got for ident in batch.errors] == [5]
+    last = reported[-1]
+    assert (last.done, last.failed, last.missing) == (2, 1, 3)
+    assert embeddings_gateway.paid_inputs() == 2
+
+
+@COLOURS
+@pytest.mark.parametrize("on_error", ["raise", "null"])
+def test_a_stream_has_errors_by_id_whatever_on_error_says(make, embeddings_gateway, colour, on_error):
+    pa = pytest.importorskip("pyarrow")
+    embeddings_gateway.trouble("refuse_text", contains="poison", times=None)
+    given = pa.array(["one", "poison", None, "two", "poison"])
+    got = stream(make(on_error=on_error), given, colour)
+    assert [ident for batch in got for ident in batch.ids] == [0, 3]
+    errors = {ident: type(error) for batch in got for ident, error in batch.errors.items()}
+    assert errors == {1: InvalidRequestError, 2: InputError, 4: InvalidRequestError}
+    assert not any(np.isnan(batch.embeddings).any() for batch in got)
 
 
 @COLOURS

@@ -173,7 +173,7 @@ def test_an_embedding_of_another_width_is_not_taken_from_another_call():
 def test_a_failure_that_is_shared_names_the_callers_own_positions():
     call = call_of(["1", "2", "1"])
     call.adopt_shared({0: errors.RateLimitError("Rate limited.", positions=[7])})
-    error = call.first_failure()
+    error = call.cause_to_raise()
     assert isinstance(error, errors.RateLimitError)
     assert error.positions == (0, 2)
     assert str(error) == "Another call had an equal input in flight, and it failed: Rate limited."

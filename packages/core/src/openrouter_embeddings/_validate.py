@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ._json import json_copy
-from ._secret import holds_secret
+from ._secret import Secret, holds_secret
 from .errors import ConfigurationError
 
 Check: TypeAlias = Callable[[str, Any], Any]
@@ -81,6 +81,24 @@ def json_mapping(name: str, value: object) -> Mapping[str, Any]:
         raise ConfigurationError(f"{name} takes a mapping with string keys, not {type(value).__name__}.")
     copy: Mapping[str, Any] = json_copy("Option", name, value)
     return copy
+
+
+def api_key(_: str, value: Any) -> Any:
+    """Return a key as a secret; what is called for the key at each use stays as it is."""
+    if callable(value) and not holds_secret(value):
+        return value
+    return Secret(key_text(value))
+
+
+def key_text(value: object) -> str:
+    """Return a key. A line feed at its end is a copying accident and goes; anything else is an error."""
+    content = value.get_secret_value() if holds_secret(value) else value
+    if not isinstance(content, str):
+        raise ConfigurationError(f"api_key takes a string, a SecretStr or a callable, not {type(content).__name__}.")
+    content = content.strip()
+    if not content:
+        raise ConfigurationError("api_key is empty. Leave it out to use the environment's.")
+    return check_header("api_key", content, secret=True)
 
 
 def header_text(name: str, value: object) -> str:

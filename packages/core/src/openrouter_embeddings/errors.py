@@ -194,8 +194,9 @@ class Partial:
 
     Attributes:
         embeddings: float32 of shape `(n, dimensions)` in input order; rows that did not land are NaN.
-        positions_done: Inputs whose embedding landed, ascending.
-        positions_failed: Inputs without one, each with the error that is its cause.
+        positions_done: Inputs whose embedding landed, ascending; empty ones that have their zeros are among them.
+        positions_failed: Inputs without one, each with the error that is its cause. An empty input, which is not sent, is
+            none of them.
         usage: What the failed call spent.
         model: The model the gateway says it served, or the one asked for.
         fingerprint: A hash of the inputs and of how they were asked for: `resume` takes no other call's.

@@ -51,27 +51,70 @@ def wire_inputs(inputs: Sequence[Input]) -> list[Any]:
     return [(Content.of(item) if isinstance(item, str) else item).to_wire() for item in inputs]
 
 
-def check_inputs(inputs: Iterable[Input], *, on_empty: str) -> list[Input]:
+def check_inputs(
+    inputs: Iterable[Input | None], *, on_empty: str, refused: dict[int, InputError] | None = None
+) -> list[Any]:
     """Return the inputs as a list in which every item can be sent, or raise.
 
-    Text of white space alone is not empty. With `on_empty` other than `"error"` empty texts stay in the list.
+    Text of white space alone is not empty. None is: with `on_empty` other than `"error"` both stay, as empty texts.
+
+    Args:
+        inputs: An iterable of texts, contents and None, or an Arrow array of strings, of any library.
+        on_empty: What becomes of an empty text.
+        refused: Takes the error of each input that cannot be embedded, in whose place None then stands, so that none of
+            them is raised.
 
     Raises:
         InputError: The inputs are not a list, or some of them cannot be embedded; `positions` names them.
     """
-    items = _listed(inputs)
-    kinds = set(map(type, items))
+    given = items = _listed(inputs)
     texts: list[Any] = items
-    if kinds - {str}:
-        # Subclasses of str (numpy.str_, members of a str enum) are sent as the text they are.
-        items = [str.__str__(item) if isinstance(item, str) else item for item in items]
-        _refuse_types(items)
+    if set(map(type, items)) - {str}:
+        items = list(map(_as_input, given))
+        wrong = {
+            position: type(item).__name__ for position, item in enumerate(items) if not isinstance(item, (str, Content))
+        }
+        refuse(items, wrong, _error_of_types, refused)
         texts = [item for item in items if isinstance(item, str)]
     if on_empty == "error" and "" in texts:
-        _refuse_empty(items)
+        empty = {
+            position: "None" if given[position] is None else "empty"
+            for position, item in enumerate(items)
+            if item == ""
+        }
+        refuse(items, empty, _error_of_empty, refused)
     if not _all_encode(texts):
-        _refuse_surrogates(items)
+        odd = {
+            position: place
+            for position, item in enumerate(items)
+            if isinstance(item, str) and (place := lone_surrogate(item)) is not None
+        }
+        refuse(items, odd, _error_of_surrogates, refused)
     return items
+
+
+def refuse(
+    items: list[Any],
+    found: dict[int, Any],
+    error_of: Callable[[dict[int, Any]], InputError],
+    refused: dict[int, InputError] | None,
+) -> None:
+    """Raise one error for all inputs that were found wanting, or note one for each and put None in its place."""
+    if refused is None:
+        if found:
+            raise error_of(found)
+        return
+    for position, detail in found.items():
+        items[position], refused[position] = None, error_of({position: detail})
+
+
+def _as_input(item: Any) -> Any:
+    """Return an item as it is sent: None as an empty text, a subclass of str (numpy's, an enum's) as the text it is."""
+    if isinstance(item, str):
+        return str.__str__(item)
+    if hasattr(item, "as_py"):  # an Arrow scalar
+        item = item.as_py()
+    return "" if item is None else item
 
 
 def _all_encode(texts: list[str]) -> bool:
@@ -97,42 +140,45 @@ def _listed(inputs: object) -> list[Any]:
         case set() | frozenset() | Mapping():
             # A set has no order to keep, and iterating a mapping would embed its keys.
             raise InputError(f"Inputs came as {type(inputs).__name__}. embed takes a list of str or Content.")
+        case _ if is_table(inputs):
+            raise InputError(f"Inputs came as {type(inputs).__name__}. embed takes one column of it.")
+        case _ if callable(to_pylist := getattr(inputs, "to_pylist", None)):
+            return list(to_pylist())  # an Arrow array: at once, not scalar by scalar
         case Iterable():
             return list(inputs)
         case _:
             raise InputError(f"Inputs came as {type(inputs).__name__}. embed takes a list of str or Content.")
 
 
-def _refuse_types(items: list[Any]) -> None:
-    wrong = [position for position, item in enumerate(items) if not isinstance(item, (str, Content))]
-    if not wrong:
-        return
-    names = " or ".join(sorted({type(items[position]).__name__ for position in wrong})[:5])
-    verb = "is" if len(wrong) == 1 else "are"
-    raise InputError(f"{named_positions(wrong)} {verb} {names}, not str.", positions=wrong)
+def is_table(inputs: object) -> bool:
+    """Say whether something is a table or a data frame: iterating one gives its columns, or their names."""
+    exports = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
+    return hasattr(inputs, "columns") and any(hasattr(inputs, name) for name in exports)
 
 
-def _refuse_empty(items: list[Any]) -> None:
-    empty = [position for position, item in enumerate(items) if item == ""]
-    if len(empty) == 1:
-        advice = "is empty. Remove it, or choose on_empty='zero' to get a zero embedding in its place."
-    else:
-        advice = "are empty. Remove them, or choose on_empty='zero' to get zero embeddings in their places."
-    raise InputError(f"{named_positions(empty)} {advice}", positions=empty)
+def _error_of_types(found: dict[int, str]) -> InputError:
+    names = " or ".join(sorted(set(found.values()))[:5])
+    return InputError(f"{named_positions(found)} {_is(found)} {names}, not str.", positions=found)
 
 
-def _refuse_surrogates(items: list[Any]) -> None:
-    places = {
-        position: place
-        for position, item in enumerate(items)
-        if isinstance(item, str) and (place := lone_surrogate(item)) is not None
-    }
-    first, place = next(iter(places.items()))
-    if len(places) == 1:
-        problem = f"holds a lone surrogate (position {place} of the text)"
-    else:
+def _error_of_empty(found: dict[int, str]) -> InputError:
+    advice = "Remove it, or choose on_empty='zero' to get a zero embedding in its place."
+    if len(found) > 1:
+        advice = "Remove them, or choose on_empty='zero' to get zero embeddings in their places."
+    kinds = " or ".join(sorted(set(found.values())))
+    return InputError(f"{named_positions(found)} {_is(found)} {kinds}. {advice}", positions=found)
+
+
+def _error_of_surrogates(found: dict[int, int]) -> InputError:
+    first, place = next(iter(found.items()))
+    problem = f"holds a lone surrogate (position {place} of the text)"
+    if len(found) > 1:
         problem = f"hold lone surrogates (the first at position {place} of input {first})"
-    raise InputError(f"{named_positions(places)} {problem}, which no UTF-8 can carry.", positions=places)
+    return InputError(f"{named_positions(found)} {problem}, which no UTF-8 can carry.", positions=found)
+
+
+def _is(found: dict[int, Any]) -> str:
+    return "is" if len(found) == 1 else "are"
 
 
 def named_positions(positions: Iterable[int], *, most: int = 8) -> str:

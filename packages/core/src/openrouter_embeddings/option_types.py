@@ -18,7 +18,10 @@ ApiKey: TypeAlias = str | SecretHolder | Callable[[], str]
 """`SecretHolder` stands for pydantic's `SecretStr`, which is not imported for it."""
 HeaderValue: TypeAlias = str | SecretHolder | Callable[[], str]
 EncodingFormat: TypeAlias = Literal["auto", "base64", "float"]
-OnEmpty: TypeAlias = Literal["error", "zero"]
+OnEmpty: TypeAlias = Literal["error", "zero", "null"]
+OnError: TypeAlias = Literal["raise", "null"]
+ErrorOrZero: TypeAlias = Literal["error", "zero"]
+"""`OnEmpty` where every text must have an embedding, as frameworks have it."""
 OnTooLong: TypeAlias = Literal["error", "truncate", "average"]
 Compression: TypeAlias = Literal["auto", "gzip", "none"]
 
@@ -55,6 +58,7 @@ class ClientOptions(TypedDict, total=False):
     server_cache: int | None
     max_cost: float | None
     on_empty: OnEmpty
+    on_error: OnError
     on_too_long: OnTooLong
     dimensions_fallback: bool
     coalesce_queries: bool

@@ -12,7 +12,7 @@ from ._secret import Secret, holds_secret
 from .cache import Cache, open_cache
 from .errors import ConfigurationError
 from .gateways import ADDRESS_NOT_SET, Gateway, check_base_url, gateway_named
-from .option_types import ApiKey, Compression, EncodingFormat, HeaderValue, OnEmpty, OnTooLong
+from .option_types import ApiKey, Compression, EncodingFormat, HeaderValue, OnEmpty, OnError, OnTooLong
 from .preferences import ProviderPreferences, validate_preferences
 from .profiles import UNKNOWN, Profile, profile_for
 
@@ -20,18 +20,13 @@ if TYPE_CHECKING:
     import httpx
 
 _SERVER_CACHE_MAX = 86_400
+ERROR_OR_ZERO = '`"error"`, or `"zero"`: an empty text or None is not sent and gets a zero embedding.'
+"""What `on_empty` means where every text must have an embedding, as frameworks have it."""
 
 
 def _option(default: Any, check: must_be.Check, meaning: str, *, shown: bool = True) -> Any:
     """Return the field of one option. None, where it is the default, is not checked."""
     return field(default=default, repr=shown, metadata={"check": check, "meaning": meaning})
-
-
-def _api_key(_: str, value: ApiKey) -> ApiKey:
-    """Return a key as a secret; what is called for the key at each use stays as it is."""
-    if callable(value) and not holds_secret(value):
-        return value
-    return Secret(_checked_key(value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +41,7 @@ class Options:
     )
     api_key: ApiKey | None = _option(
         None,
-        _api_key,
+        must_be.api_key,
         "A string, a `SecretStr` or a callable that gives one; None reads the gateway's variable at each use.",
     )
     gateway: str | Gateway = _option(
@@ -144,8 +139,14 @@ class Options:
     max_cost: float | None = _option(None, must_be.amount(), "USD; no request starts that would pass it.")
     on_empty: OnEmpty = _option(
         "error",
-        must_be.one_of("error", "zero"),
-        '`"error"`, or `"zero"`: an empty text is not sent and gets a zero embedding.',
+        must_be.one_of("error", "zero", "null"),
+        f'{ERROR_OR_ZERO} `"null"`: it gets none, and no error (`result.missing`).',
+    )
+    on_error: OnError = _option(
+        "raise",
+        must_be.one_of("raise", "null"),
+        '`"raise"`, or `"null"`: an input that cannot be embedded costs its own row, and `result.errors` says why. What'
+        " ends a job (the key, no credit, an outage, `max_cost`, `call_timeout`) is raised still.",
     )
     on_too_long: OnTooLong = _option(
         "error",
@@ -254,7 +255,7 @@ class Options:
             key = given()
             if not isinstance(key, str) and not holds_secret(key):
                 raise ConfigurationError(f"The callable api_key gave {type(key).__name__}, not a string.")
-            return _checked_key(key)
+            return must_be.key_text(key)
         if given is not None:
             assert isinstance(given, Secret)
             return given.get_secret_value()
@@ -280,17 +281,6 @@ class Options:
 def meaning_of(name: str) -> str:
     """Return what an option means, in one sentence or two."""
     return str(next(option.metadata["meaning"] for option in fields(Options) if option.name == name))
-
-
-def _checked_key(value: object) -> str:
-    """Return a key. A line feed at its end is a copying accident and goes; anything else is an error."""
-    text = value.get_secret_value() if holds_secret(value) else value
-    if not isinstance(text, str):
-        raise ConfigurationError(f"api_key takes a string, a SecretStr or a callable, not {type(text).__name__}.")
-    text = text.strip()
-    if not text:
-        raise ConfigurationError("api_key is empty. Leave it out to use the environment's.")
-    return must_be.check_header("api_key", text, secret=True)
 
 
 Options.__doc__ = f"{Options.__doc__}\n\n    Attributes:\n" + "\n".join(

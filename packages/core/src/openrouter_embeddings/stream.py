@@ -19,7 +19,7 @@ class StreamBatch(NamedTuple):
         embeddings: float32 of shape `(len(ids), dimensions)`.
         errors: Why the others have none, by id. An id must be hashable and may come more than once: in `ids` each has
             its place, here two inputs with one id and an error each share one. `positions`, and the numbers in a
-            message, count within the request.
+            message, count within the request. An empty input has neither with `on_empty="null"`.
     """
 
     ids: list[Any]
@@ -33,7 +33,8 @@ class StreamProgress:
 
     Attributes:
         done: Inputs that have an embedding.
-        failed: Inputs that have none.
+        failed: Inputs that have none, but an error.
+        missing: Empty inputs, which have neither (`on_empty="null"`).
         seconds: Since the stream began.
         usage: What it has spent.
     """
@@ -42,8 +43,9 @@ class StreamProgress:
     failed: int
     seconds: float
     usage: Usage = field(default_factory=Usage)
+    missing: int = 0
 
     @property
     def rate(self) -> float:
         """Inputs per second."""
-        return (self.done + self.failed) / self.seconds if self.seconds > 0.0 else 0.0
+        return (self.done + self.failed + self.missing) / self.seconds if self.seconds > 0.0 else 0.0

@@ -88,12 +88,14 @@ class Words:
         options: Every option that the constructor takes.
         names: What the framework calls something of the core's: an option, a method.
         reasons: Options that are not taken, and why not: in front of what is said to everybody.
+        values: Values of options that are not taken, and why not.
         resume: What to do about the rest where some embeddings have landed.
     """
 
     options: Collection[str]
     names: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[tuple[str, str], str] = field(default_factory=dict)
     resume: str = RESUME_HINT
 
     def check_options(self, given: Iterable[str]) -> None:
@@ -101,6 +103,12 @@ class Words:
         for name in given:
             if name not in self.options:
                 raise ConfigurationError(self._hint(name))
+
+    def check_values(self, given: Mapping[str, Any]) -> None:
+        """Raise `ConfigurationError` for a value that the framework has no place for, and say why."""
+        for (name, value), reason in self.values.items():
+            if isinstance(given.get(name), str) and given[name] == value:
+                raise ConfigurationError(f"{name}={value!r} is not taken: {reason}.")
 
     def check_call(self, given: Iterable[str]) -> None:
         """Raise `ConfigurationError` for a keyword that a call does not take, and say where it belongs."""
@@ -174,6 +182,12 @@ class Words:
         near = difflib.get_close_matches(name, self.options, n=1)
         return f" Did you mean {near[0]!r}?" if near else ""
 
+
+NO_NULL = (
+    "here an embedding is a list of floats, and stores take no None. The error that is raised has what landed in .partial,"
+    " and openrouter_embeddings.Client gives rows without an embedding"
+)
+"""Why `on_error` and `on_empty="null"` are not taken where a framework's methods return a list of floats for each text."""
 
 _NUMBERS: Mapping[str, type[int | float]] = {"int": int, "float": float}
 _CORE = Words(options=[option.name for option in fields(Options)])

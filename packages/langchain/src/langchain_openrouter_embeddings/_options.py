@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, Never
 
 from pydantic import BaseModel, Field, SecretStr
 from pydantic.json_schema import SkipJsonSchema
 
 from openrouter_embeddings import ClientOptions, ConfigurationError, Gateway, Options
-from openrouter_embeddings.option_types import Compression, EncodingFormat, OnEmpty, OnTooLong
-from openrouter_embeddings.options import meaning_of
-from openrouter_embeddings.words import Words, with_numbers
+from openrouter_embeddings.option_types import Compression, EncodingFormat, ErrorOrZero, OnTooLong
+from openrouter_embeddings.options import ERROR_OR_ZERO, meaning_of
+from openrouter_embeddings.words import NO_NULL, Words, with_numbers
 
 _ALIASES = {"openrouter_api_key": "api_key", "openrouter_api_base": "base_url"}
-DEFAULTS = {option.name: option.default for option in fields(Options)}
+DEFAULTS = {option.name: option.default for option in fields(Options) if option.name != "on_error"}
 WORDS = Words(
     options=[*DEFAULTS, *_ALIASES],
     names={" list_models()": " .client.list_models()"},
+    reasons={"on_error": NO_NULL},
+    values={("on_empty", "null"): NO_NULL},
     resume='embeddings.client.embed(texts, input_type="document", resume=error.partial) embeds only the rest, and so does'
     " this call again where the embeddings have a cache=.",
 )
@@ -29,6 +31,8 @@ class OpenRouterOptions(ClientOptions, total=False):
 
     openrouter_api_key: str | SecretStr | Callable[[], str] | None
     openrouter_api_base: str | None
+    on_empty: ErrorOrZero  # type: ignore[misc]  # fewer than the core's
+    on_error: Never  # type: ignore[misc]
 
 
 def option(name: str, **rules: Any) -> Any:
@@ -69,7 +73,7 @@ class OptionFields(BaseModel):
     cache: Any = option("cache")
     server_cache: int | None = option("server_cache")
     max_cost: float | None = option("max_cost")
-    on_empty: OnEmpty = option("on_empty")
+    on_empty: ErrorOrZero = Field(default="error", description=ERROR_OR_ZERO)
     on_too_long: OnTooLong = option("on_too_long")
     dimensions_fallback: bool = option("dimensions_fallback")
     coalesce_queries: bool = option("coalesce_queries")

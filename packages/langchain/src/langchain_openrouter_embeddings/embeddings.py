@@ -120,6 +120,7 @@ class OpenRouterEmbeddings(OptionFields, EmbedsPictures, Embeddings):
         """
         given = by_name(options)
         WORDS.check_options([name for name in given if name not in type(self).model_fields])
+        WORDS.check_values(given)
         if model is None:
             raise ConfigurationError("No model. Pass model=..., e.g. 'qwen/qwen3-embedding-8b'.")
         given["model"] = model

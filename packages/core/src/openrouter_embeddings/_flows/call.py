@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,39 +16,13 @@ from openrouter_embeddings.results import EmbeddingResult
 from openrouter_embeddings.usage import Usage
 
 from .batches import Batch, BatchQueue
+from .distinct import DistinctInputs
 from .effects import Flow
 from .inflight import CallShare, SharedOutcome
 from .learned import LearnedLimits
 from .outcome import Outcome
 from .rows import RowTable
 from .settings import CallSettings
-
-
-@dataclass(frozen=True, slots=True)
-class DistinctInputs:
-    """The inputs of a call, each once.
-
-    Attributes:
-        items: Texts, or content in its wire form.
-        sizes: Their estimated tokens.
-        index_of_position: For each of the caller's inputs, which of these it is.
-        names: What tells them apart from other inputs of the client.
-    """
-
-    items: Sequence[Any]
-    sizes: Sequence[int]
-    index_of_position: Sequence[int]
-    names: Sequence[Any]
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def positions(self, members: Sequence[int]) -> list[int]:
-        """Return the caller's positions at which these distinct inputs stand, ascending."""
-        if len(self.index_of_position) == len(self.items):
-            return sorted(members)
-        wanted = set(members)
-        return [position for position, index in enumerate(self.index_of_position) if index in wanted]
 
 
 class EmbedCall:
@@ -87,6 +60,8 @@ class EmbedCall:
         self.failures: dict[int, EmbeddingError] = {}
         self.out_of_time = False
         """Whether the call's own time has cut a wait or an exchange short: no concern of the calls that share inputs."""
+        self.failed_elsewhere: EmbeddingError | None = None
+        """What ended another call that had an equal input in flight: no fault of the input."""
         self.empty_inputs = [index for index, item in enumerate(inputs.items) if item == ""]
         """Empty texts, where they are allowed: never sent."""
         self.worker: Callable[[], Flow[None]] | None = None
@@ -145,12 +120,12 @@ class EmbedCall:
         return {member for member in members if self.inputs.sizes[member] > most}
 
     def unresolved(self) -> list[int]:
-        """Return the distinct inputs that have no embedding yet and need one from the gateway."""
+        """Return the distinct inputs that have neither an embedding nor an error yet, and need one."""
         lacking = self.rows.unfilled()
-        if not self.empty_inputs:
+        if not self.empty_inputs and not self.failures:
             return lacking
-        empty = set(self.empty_inputs)
-        return [index for index in lacking if index not in empty]
+        settled = {*self.empty_inputs, *self.failures}
+        return [index for index in lacking if index not in settled]
 
     # ------------------------------------------------------------------------------------------------ what landed
 
@@ -200,7 +175,8 @@ class EmbedCall:
         for member, outcome in outcomes.items():
             if isinstance(outcome, EmbeddingError):
                 words = f"Another call had an equal input in flight, and it failed: {outcome.message}"
-                self.fail([member], outcome.reworded(words, positions=self.inputs.positions([member])))
+                self.failed_elsewhere = outcome.reworded(words, positions=self.inputs.positions([member]))
+                self.fail([member], self.failed_elsewhere)
             elif outcome is None or (self.rows.dimensions or len(outcome)) != len(outcome):
                 left.append(member)
             else:
@@ -226,26 +202,52 @@ class EmbedCall:
 
     def result(self) -> EmbeddingResult:
         """Return every embedding in input order."""
-        self._write_empty()
-        outcome = self.outcome
+        self._settle_empty()
+        outcome, index_of_position = self.outcome, self.inputs.index_of_position
+        some_missing = bool(self.failures or self.empty_inputs)
         return EmbeddingResult(
-            embeddings=self.rows.in_order_of(self.inputs.index_of_position),
+            embeddings=self.rows.in_order_of(index_of_position, dimensions=(self._width() or 0) if some_missing else 0),
             model=outcome.model,
             usage=outcome.usage,
             providers=outcome.providers,
             generation_ids=tuple(outcome.generation_ids),
             shortened=tuple(self.inputs.positions(outcome.shortened)) if outcome.shortened else (),
+            errors=self._failures_by_position() if self.failures else {},
+            missing_positions=tuple(self.inputs.positions(self.rows.unfilled())) if some_missing else (),
         )
 
-    def _write_empty(self) -> None:
-        if not self.empty_inputs:
+    def _failures_by_position(self) -> dict[int, EmbeddingError]:
+        failures = self.failures
+        return {at: failures[index] for at, index in enumerate(self.inputs.index_of_position) if index in failures}
+
+    def _settle_empty(self) -> None:
+        """Give empty texts their zeros, if they are to have them, or the error that there is no width."""
+        if self._write_zeros() or self.settings.on_empty != "zero":
             return
-        settings = self.settings
-        width = self.rows.dimensions or settings.dimensions or self.learned.dimensions or settings.native_dimensions
-        if not width:
-            positions = self.inputs.positions(self.empty_inputs)
-            raise InputError("All inputs are empty and the width is not known. Set dimensions.", positions=positions)
+        positions = self.inputs.positions(self.empty_inputs)
+        error = InputError("All inputs are empty and the width is not known. Set dimensions.", positions=positions)
+        if self.settings.on_error == "raise":
+            raise error
+        self.fail(self.empty_inputs, error)
+
+    def _write_zeros(self) -> bool:
+        """Give empty texts their zeros, if they are to have them; return whether none lacks them."""
+        if not self.empty_inputs:
+            return True
+        if self.settings.on_empty != "zero" or not (width := self._width()):
+            return False
         self.rows.write_zeros(self.empty_inputs, width)
+        return True
+
+    def _width(self) -> int | None:
+        settings = self.settings
+        return self.rows.dimensions or settings.dimensions or self.learned.dimensions or settings.native_dimensions
+
+    def cause_to_raise(self) -> EmbeddingError | None:
+        """Return why the call is to fail though nothing has ended it: inputs without an embedding, or None."""
+        if self.failures and self.settings.on_error == "raise":
+            return next(iter(self.failures.values()))
+        return self.failed_elsewhere
 
     def error(self, diagnosis: Diagnosis, members: Sequence[int], *, attempts: int = 1) -> EmbeddingError:
         """Return the error for some of the distinct inputs."""
@@ -254,18 +256,18 @@ class EmbedCall:
         total = len(inputs.index_of_position)
         return self.outcome.error(diagnosis, sent, inputs.positions(members), total=total, attempts=attempts)
 
-    def first_failure(self) -> EmbeddingError | None:
-        """Return why the first input that has no embedding has none."""
-        return next(iter(self.failures.values()), None)
-
     def partial(self, error: EmbeddingError) -> Partial:
         """Return what has landed, and why the rest has not: for causes of their own, or for this error."""
+        self._write_zeros()
         filled, index_of_position = self.rows.filled, self.inputs.index_of_position
+        unsent = set(self.empty_inputs)
         return Partial(
             embeddings=self.rows.in_order_of(index_of_position, dimensions=self.learned.dimensions or 0),
             positions_done=tuple(at for at, index in enumerate(index_of_position) if filled[index]),
             positions_failed={
-                at: self.failures.get(index, error) for at, index in enumerate(index_of_position) if not filled[index]
+                at: self.failures.get(index, error)
+                for at, index in enumerate(index_of_position)
+                if not filled[index] and index not in unsent
             },
             usage=self.outcome.usage,
             model=self.outcome.model,
@@ -277,12 +279,13 @@ class EmbedCall:
         """Return the error that reaches the caller: the cause, with everything that landed riding on it."""
         partial = self.partial(error)
         message = error.message
-        if partial.positions_done:
+        unsent = set(self.inputs.positions(self.empty_inputs)) if self.empty_inputs else ()
+        landed = sum(position not in unsent for position in partial.positions_done)
+        if landed:
             total = len(self.inputs.index_of_position)
-            message += f" {len(partial.positions_done):,} of {total:,} embeddings landed and are in .partial."
-            message += f" {RESUME_HINT}"
+            message += f" {landed:,} of {total:,} embeddings landed and are in .partial. {RESUME_HINT}"
         named = error.reworded(message, partial=partial)
-        if any(error is failure for failure in self.failures.values()):
+        if self.settings.on_error == "raise" and any(error is failure for failure in self.failures.values()):
             named.positions = tuple(self.inputs.positions(list(self.failures)))
         return named
 

@@ -36,7 +36,7 @@ def embed(call: EmbedCall) -> Flow[EmbeddingResult]:
     finally:
         if call.share is not None:
             call.share.leave()
-    cause = cause or call.first_failure()
+    cause = cause or call.cause_to_raise()
     if cause is None and call.unresolved():
         cause = EmbeddingError("The call was stopped.", model=call.settings.model)
     if cause is not None:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from pydantic_core import to_json
 
 from openrouter_embeddings.cache import Keyer
-from openrouter_embeddings.content import Content, TextPart
+from openrouter_embeddings.content import Content
 from openrouter_embeddings.errors import ConfigurationError, InputError, Partial
-from openrouter_embeddings.inputs import Input, InputType, Progress, check_inputs, wire_inputs
+from openrouter_embeddings.inputs import Input, InputType, Progress, check_inputs, refuse
+from openrouter_embeddings.option_types import OnError
 from openrouter_embeddings.options import Options
 from openrouter_embeddings.profiles import UNKNOWN, Marking, Profile, wire_model_id
 from openrouter_embeddings.usage import Usage
 
-from .batches import estimated_tokens, unique
-from .call import DistinctInputs, EmbedCall
+from .call import EmbedCall
+from .distinct import distinct_content, distinct_texts
 from .inflight import InFlightRegistry
 from .learned import LearnedLimits
 from .settings import CallSettings, check_input_type, marking
 
-_TOKENS_OF_A_PART = 1000
 _CHANGES_WEIGHTS = ("order", "only", "ignore", "allow_fallbacks", "quantizations", "options")
 """Preferences by which other weights, or the same with other options, may answer. The rest say who may not, at what
 price, how fast."""
@@ -32,10 +32,11 @@ price, how fast."""
 def prepare_call(
     options: Options,
     learned: LearnedLimits,
-    inputs: Iterable[Input],
+    inputs: Iterable[Input | None],
     input_type: InputType,
     *,
     resume: Partial | None = None,
+    on_error: OnError | None = None,
     on_progress: Progress | None = None,
     urgent: bool | None = None,
     address: str | None = None,
@@ -50,6 +51,7 @@ def prepare_call(
         inputs: What to embed.
         input_type: `"query"` or `"document"`.
         resume: What an earlier, failed call has paid for.
+        on_error: Whether an input that cannot be embedded raises, or costs its own row; None: as the options say.
         on_progress: Told how many of how many inputs are done.
         urgent: Whether the call goes before bulk work; None: if it is a single query.
         address: The base URL that is used; None: as the options say.
@@ -63,15 +65,20 @@ def prepare_call(
     check_input_type(input_type)
     profile, address = options.facts, address or options.address()
     marks = marking(options, profile, input_type)
-    given = check_inputs(inputs, on_empty=options.on_empty)
-    multimodal = any(isinstance(item, Content) for item in given)
-    if multimodal:
-        _check_multimodal(options, profile, given)
-    distinct = _distinct_content(given, marks) if multimodal else _distinct_texts(cast("list[str]", given), marks)
+    on_error = on_error or options.on_error
+    given, refused, multimodal = _checked(options, profile, inputs, on_error)
+    distinct = distinct_content(given, marks) if multimodal else distinct_texts(given, marks, refused)
     if urgent is None:
         urgent = input_type == "query" and len(given) == 1
     settings = CallSettings.of(
-        options, profile, marks, urgent=urgent, multimodal=multimodal, address=address, on_progress=on_progress
+        options,
+        profile,
+        marks,
+        urgent=urgent,
+        multimodal=multimodal,
+        address=address,
+        on_error=on_error,
+        on_progress=on_progress,
     )
     call = EmbedCall(
         settings,
@@ -81,37 +88,30 @@ def prepare_call(
         share=registry.join((input_type, settings.encoding), distinct.names) if registry is not None else None,
         key_of=_cache_keyer(options, marks, settings.prefix, address=address) if options.cache is not None else None,
     )
+    for position, error in refused.items():
+        call.fail([distinct.index_of_position[position]], error)
     if resume is not None:
         _resume(call, resume)
     return call
 
 
-def _distinct_texts(texts: list[str], marks: Marking) -> DistinctInputs:
-    representatives, index_of_position = unique(texts)
-    items = texts if len(representatives) == len(texts) else [texts[position] for position in representatives]
-    extra = estimated_tokens(marks.prefix) - 1
-    return DistinctInputs(items, [estimated_tokens(text) + extra for text in items], index_of_position, items)
+def _checked(
+    options: Options, profile: Profile, inputs: Iterable[Input | None], on_error: OnError
+) -> tuple[list[Any], dict[int, InputError], bool]:
+    """Return the inputs, what cannot be embedded of them unless that is raised, and whether there is content to send."""
+    refused: dict[int, InputError] = {}
+    noted = None if on_error == "raise" else refused
+    given = check_inputs(inputs, on_empty=options.on_empty, refused=noted)
+    multimodal = any(isinstance(item, Content) for item in given)
+    if multimodal:
+        _check_multimodal(options, profile, given, noted)
+        multimodal = any(isinstance(item, Content) for item in given)
+    return given, refused, multimodal
 
 
-def _distinct_content(given: list[Input], marks: Marking) -> DistinctInputs:
-    """Return content in its wire form, texts among it marked; an empty text, which is never sent, stays as it is."""
-    names: list[Any] = [item if isinstance(item, str) else to_json(item.to_wire()) for item in given]
-    representatives, index_of_position = unique(names)
-    distinct = [given[position] for position in representatives]
-    marked = [marks.prefix + item if isinstance(item, str) else item for item in distinct if item != ""]
-    on_the_wire = iter(wire_inputs(marked))
-    items = ["" if item == "" else next(on_the_wire) for item in distinct]
-    sizes = [_estimated_size(item) for item in distinct]
-    return DistinctInputs(items, sizes, index_of_position, [names[position] for position in representatives])
-
-
-def _estimated_size(item: Input) -> int:
-    if isinstance(item, str):
-        return estimated_tokens(item)
-    return sum(estimated_tokens(part.text) if isinstance(part, TextPart) else _TOKENS_OF_A_PART for part in item.parts)
-
-
-def _check_multimodal(options: Options, profile: Profile, given: Sequence[Input]) -> None:
+def _check_multimodal(
+    options: Options, profile: Profile, given: list[Any], refused: dict[int, InputError] | None
+) -> None:
     if not options.service.multimodal:
         raise ConfigurationError(f"{options.service.name} takes texts only, no Content.")
     taken = set(profile.modalities)
@@ -120,11 +120,15 @@ def _check_multimodal(options: Options, profile: Profile, given: Sequence[Input]
         for position, item in enumerate(given)
         if isinstance(item, Content) and item.modalities - taken
     }
-    if profile is not UNKNOWN and wrong:
-        missing = ", ".join(sorted(set().union(*wrong.values())))
-        raise InputError(
-            f"Model {options.model!r} takes no {missing}. See list_models() for one that does.", positions=wrong
+
+    def error_of(found: dict[int, set[str]]) -> InputError:
+        missing = ", ".join(sorted(set().union(*found.values())))
+        return InputError(
+            f"Model {options.model!r} takes no {missing}. See list_models() for one that does.", positions=found
         )
+
+    if profile is not UNKNOWN:
+        refuse(given, wrong, error_of, refused)
 
 
 def _cache_keyer(options: Options, marks: Marking, prefix: str, *, address: str) -> Callable[[Any], bytes]:
@@ -150,21 +154,22 @@ def _resume(call: EmbedCall, partial: Partial) -> None:
     if not isinstance(partial, Partial):
         raise ConfigurationError(f"resume takes error.partial, not {type(partial).__name__}.")
     index_of_position = call.inputs.index_of_position
-    count = len(partial.positions_done) + len(partial.positions_failed)
+    count = len(partial.embeddings)
     if count != len(index_of_position):
         raise ConfigurationError(f"resume is of a call with {count} inputs; this one has {len(index_of_position)}.")
     if partial.fingerprint not in {b"", call.fingerprint()}:
         raise ConfigurationError(
             "resume is of a call with other inputs, or another model, input_type, prefix or width. Pass the same ones."
         )
-    if not partial.positions_done:
+    empty = set(call.empty_inputs)
+    position_of = {index_of_position[position]: position for position in reversed(partial.positions_done)}
+    members = sorted(position_of.keys() - empty)
+    if not members:
         return
     width = call.settings.dimensions
     if width is not None and partial.embeddings.shape[1] != width:
         found = partial.embeddings.shape[1]
         raise ConfigurationError(f"resume holds embeddings of {found} dimensions; this call asks for {width}.")
-    position_of = {index_of_position[position]: position for position in reversed(partial.positions_done)}
-    members = sorted(position_of)
     call.rows.write(members, partial.embeddings[np.asarray([position_of[index] for index in members])])
     again = set(partial.shortened)
     call.outcome.shortened += [index for index in members if position_of[index] in again]

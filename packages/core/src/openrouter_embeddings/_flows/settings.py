@@ -42,6 +42,8 @@ class CallSettings:
         normalize: Whether to scale each embedding to unit length.
         cuttable: Whether the first `dimensions` numbers of a wider embedding are an embedding by themselves.
         cuts: Whether wider ones may be cut to these.
+        on_empty: What becomes of an empty text: `"error"`, `"zero"` or `"null"`.
+        on_error: What becomes of an input that cannot be embedded: `"raise"` or `"null"`.
         on_too_long: What becomes of a text that is too long: `"error"`, `"truncate"` or `"average"`.
         max_tokens: Most tokens of one input, where the profile knows, or None.
         max_cost: USD that the client may spend, or None.
@@ -67,6 +69,8 @@ class CallSettings:
     normalize: bool
     cuttable: bool = False
     cuts: bool = False
+    on_empty: str = "error"
+    on_error: str = "raise"
     on_too_long: str = "error"
     max_tokens: int | None = None
     max_cost: float | None = None
@@ -82,6 +86,7 @@ class CallSettings:
         urgent: bool,
         multimodal: bool = False,
         address: str | None = None,
+        on_error: str | None = None,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> CallSettings:
         """Return the settings of one call."""
@@ -105,6 +110,8 @@ class CallSettings:
             normalize=_normalizes(options, profile),
             cuttable=_is_selectable(profile, options.dimensions),
             cuts=options.dimensions_fallback,
+            on_empty=options.on_empty,
+            on_error=on_error or options.on_error,
             on_too_long=options.on_too_long,
             max_tokens=profile.max_tokens,
             max_cost=options.max_cost,

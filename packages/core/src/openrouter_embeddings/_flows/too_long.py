@@ -17,7 +17,8 @@ from openrouter_embeddings._protocol import Diagnosis
 from openrouter_embeddings.errors import EmbeddingError, InputTooLongError
 
 from .batches import estimated_tokens
-from .call import DistinctInputs, EmbedCall
+from .call import EmbedCall
+from .distinct import DistinctInputs
 from .effects import CallStopped, Flow
 
 EmbedMissing = Callable[[EmbedCall], Flow[EmbeddingError | None]]
@@ -32,6 +33,13 @@ _SLACK = 0.97
 _NUMBER = re.compile(r"\d[\d,]*")
 
 
+class _CannotShorten(Exception):
+    """No part of a text has an embedding: its own error, unlike one that ends the call."""
+
+    def __init__(self, error: EmbeddingError) -> None:
+        self.error = error
+
+
 def surely_too_long(text: object, max_tokens: int | None) -> bool:
     """Return whether a text is too long for so many tokens, however well it packs."""
     if not isinstance(text, str) or max_tokens is None or len(text) <= max_tokens:
@@ -42,12 +50,15 @@ def surely_too_long(text: object, max_tokens: int | None) -> bool:
 def shorten(call: EmbedCall, index: int, diagnosis: Diagnosis, embed_missing: EmbedMissing) -> Flow[None]:
     """Give a text that is too long an embedding all the same, as `on_too_long` says, or its error."""
     way = _cut if call.settings.on_too_long == "truncate" else _averaged
+    positions = call.inputs.positions([index])
     try:
         row = yield from way(call, index, diagnosis, embed_missing)
+    except _CannotShorten as reason:
+        call.fail([index], _attributed_to(reason.error, positions))
     except EmbeddingError as error:
-        call.fail([index], _attributed_to(error, call.inputs.positions([index])))
-        return
-    call.record_row(index, row)
+        raise _attributed_to(error, positions) from None
+    else:
+        call.record_row(index, row)
 
 
 def _cut(call: EmbedCall, index: int, diagnosis: Diagnosis, embed_missing: EmbedMissing) -> Flow[Matrix]:
@@ -57,7 +68,7 @@ def _cut(call: EmbedCall, index: int, diagnosis: Diagnosis, embed_missing: Embed
         landed, refused = yield from _embed_pieces(call, [_beginning(text, length)], embed_missing)
         if not refused:
             return landed[0]
-    raise call.error(diagnosis, [index])
+    raise _CannotShorten(call.error(diagnosis, [index]))
 
 
 def _averaged(call: EmbedCall, index: int, diagnosis: Diagnosis, embed_missing: EmbedMissing) -> Flow[Matrix]:
@@ -70,7 +81,7 @@ def _averaged(call: EmbedCall, index: int, diagnosis: Diagnosis, embed_missing: 
         rows += landed.values()
         weights += [len(pieces[piece]) for piece in landed]
         if any(len(pieces[piece]) <= _MIN_CHARACTERS for piece in refused):
-            raise call.error(diagnosis, [index])
+            raise _CannotShorten(call.error(diagnosis, [index]))
         pieces = [half for piece in refused for half in _split_text(pieces[piece], (len(pieces[piece]) + 1) // 2)]
     stacked, shares = np.stack(rows).astype(np.float64), np.array(weights, dtype=np.float64) / sum(weights)
     mean = shares @ stacked
@@ -90,11 +101,12 @@ def _embed_pieces(
         cause = yield from embed_missing(inner)
     finally:
         call.outcome.add_account_of(inner.outcome)
-    others = (error for error in inner.failures.values() if not isinstance(error, InputTooLongError))
-    cause = cause or next(others, None)
     if cause is not None:
         raise cause
-    if any(index not in inner.failures for index in inner.unresolved()):
+    for error in inner.failures.values():
+        if not isinstance(error, InputTooLongError):
+            raise _CannotShorten(error)
+    if inner.unresolved():
         raise CallStopped
     matrix = inner.rows.matrix
     landed = {} if matrix is None else {int(at): matrix[at] for at in np.flatnonzero(inner.rows.filled)}

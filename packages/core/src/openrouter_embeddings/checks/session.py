@@ -69,6 +69,7 @@ class CheckSession:
             options,
             cache=None,  # a check that asks the cache would learn about the past
             normalize=False,
+            on_error="raise",
             on_too_long="error",
             retry_timeout=min(options.retry_timeout, QUERY_SECONDS),
             max_retries=min(options.max_retries, QUERY_RETRIES),

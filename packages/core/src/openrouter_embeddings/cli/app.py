@@ -69,7 +69,7 @@ def embed(
     batch_size: Annotated[int | None, typer.Option(help="Most inputs a request.")] = None,
     max_cost: MaxCost = None,
     on_too_long: Annotated[str, typer.Option(help="error, truncate or average.")] = "error",
-    on_empty: Annotated[str, typer.Option(help="error or zero.")] = "error",
+    on_empty: Annotated[str, typer.Option(help="error, zero, or null: left out.")] = "error",
     cache: Annotated[Path | None, typer.Option(help="What is paid for is kept here; else in OUT.cache.sqlite.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep nothing.")] = False,
     errors: Annotated[Path | None, typer.Option(help="Failed inputs go here, a JSON object a line.")] = None,

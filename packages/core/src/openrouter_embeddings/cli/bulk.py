@@ -20,6 +20,8 @@ from .rows import Columns, Row
 from .writers import Output, check_out, writing
 
 _SHOWN = 5
+_NO_TEXT = ...
+"""What goes in the place of a text that cannot be used: an input that is refused, unlike None."""
 
 
 class Files(NamedTuple):
@@ -88,7 +90,7 @@ def pairs(rows: Iterable[Row], *, empty_is_wrong: bool) -> Iterator[tuple[Place,
             kind = type(row.id)
         yield (
             Place(row.number, row.id if isinstance(row.id, (str, int)) else None, problem),
-            None if problem else row.text,
+            _NO_TEXT if problem else row.text,
         )
 
 
@@ -103,10 +105,11 @@ def _problem_of_id(ident: Any, kind: type | None) -> str | None:
 
 
 def _problem_of_text(text: Any, empty_is_wrong: bool) -> str | None:
+    if text is None or text == "":
+        how = "null" if text is None else "empty"
+        return f"The row's text is {how}; --on-empty zero gives it a zero embedding." if empty_is_wrong else None
     if not isinstance(text, str):
         return f"The row's text is {type(text).__name__}, not a string."
-    if not text and empty_is_wrong:
-        return "The row's text is empty; --on-empty zero gives it a zero embedding."
     return _not_utf8(text, "text")
 
 

@@ -33,7 +33,7 @@ class Bar:
         """Show how far the stream has come."""
         failed = f", {now.failed:,} failed" if now.failed else ""
         said = f"{now.rate:,.0f}/s, {now.usage.cost:.4f} USD{failed}"
-        self._progress.update(self._task, completed=now.done + now.failed, said=said)
+        self._progress.update(self._task, completed=now.done + now.failed + now.missing, said=said)
 
     def stop(self) -> None:
         """Leave the terminal to others."""

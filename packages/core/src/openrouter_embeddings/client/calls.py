@@ -61,7 +61,7 @@ async def arun(state: ClientState, call: Call[T]) -> T:
 
 def embed_call(
     state: ClientState,
-    inputs: Iterable[Input],
+    inputs: Iterable[Input | None],
     input_type: InputType,
     resume: Partial | None = None,
     on_progress: Progress | None = None,

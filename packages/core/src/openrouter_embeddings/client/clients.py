@@ -33,7 +33,7 @@ class Client(BaseClient):
 
     def embed(
         self,
-        inputs: Iterable[Input],
+        inputs: Iterable[Input | None],
         *,
         input_type: InputType,
         resume: Partial | None = None,
@@ -45,14 +45,16 @@ class Client(BaseClient):
         `call_timeout`; without one, each batch ends at the latest `retry_timeout` and `timeout` after it could be sent.
 
         Args:
-            inputs: Texts, sent byte for byte after the profile's prefix, or `Content`.
+            inputs: Texts, sent byte for byte after the profile's prefix, or `Content`; an Arrow array of strings will do.
+                None counts as an empty text.
             input_type: `"query"` or `"document"`.
             resume: `error.partial` of an earlier call with the same inputs: only the rest is paid for.
             on_progress: Called with how many of how many inputs are done, whenever a batch lands, by the thread that
                 landed it. An exception of it ends the call; what landed is on it, as `.partial`.
 
         Returns:
-            Embeddings as float32 of shape (n, dimensions). No inputs: no rows and no request.
+            Embeddings as float32 of shape (n, dimensions). No inputs: no rows and no request. With `on_error="null"` an
+            input that cannot be embedded costs its own row: `.errors` says why, `.missing` which.
 
         Raises:
             InputError: An input is empty or of a wrong type. Raised before any request.
@@ -62,7 +64,7 @@ class Client(BaseClient):
 
         return run(self._state, embed_call(self._state, inputs, input_type, resume, on_progress))
 
-    def embed_documents(self, texts: Iterable[Input], *, on_progress: Progress | None = None) -> EmbeddingResult:
+    def embed_documents(self, texts: Iterable[Input | None], *, on_progress: Progress | None = None) -> EmbeddingResult:
         """Return one embedding per text, in input order, marked as documents. See `embed`."""
         return self.embed(texts, input_type="document", on_progress=on_progress)
 
@@ -76,7 +78,7 @@ class Client(BaseClient):
 
     def embed_stream(
         self,
-        inputs: Iterable[Input | tuple[Any, Input]],
+        inputs: Iterable[Input | tuple[Any, Input | None] | None],
         *,
         input_type: InputType,
         on_progress: Callable[[StreamProgress], None] | None = None,
@@ -181,7 +183,7 @@ class AsyncClient(BaseClient):
 
     async def embed(
         self,
-        inputs: Iterable[Input],
+        inputs: Iterable[Input | None],
         *,
         input_type: InputType,
         resume: Partial | None = None,
@@ -192,7 +194,9 @@ class AsyncClient(BaseClient):
 
         return await arun(self._state, embed_call(self._state, inputs, input_type, resume, on_progress))
 
-    async def embed_documents(self, texts: Iterable[Input], *, on_progress: Progress | None = None) -> EmbeddingResult:
+    async def embed_documents(
+        self, texts: Iterable[Input | None], *, on_progress: Progress | None = None
+    ) -> EmbeddingResult:
         """Return one embedding per text, in input order, marked as documents. See `Client.embed`."""
         return await self.embed(texts, input_type="document", on_progress=on_progress)
 
@@ -202,7 +206,8 @@ class AsyncClient(BaseClient):
 
     def embed_stream(
         self,
-        inputs: Iterable[Input | tuple[Any, Input]] | AsyncIterable[Input | tuple[Any, Input]],
+        inputs: Iterable[Input | tuple[Any, Input | None] | None]
+        | AsyncIterable[Input | tuple[Any, Input | None] | None],
         *,
         input_type: InputType,
         on_progress: Callable[[StreamProgress], None] | None = None,

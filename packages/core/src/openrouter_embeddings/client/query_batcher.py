@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from openrouter_embeddings._flows import (
     CallShare,
     EmbedCall,
@@ -93,7 +95,8 @@ class QueryBatcher(ForkAware):
             except EmbeddingError as error:
                 return _own_part(group, call, error)
             group.model = result.model
-            group.share.publish(range(len(group.texts)), result.embeddings, shortened=result.shortened)
+            landed = np.flatnonzero(~result.missing).tolist()
+            group.share.publish(landed, result.embeddings[landed], shortened=result.shortened)
             return _of_first(call, result)
         finally:
             self._close(group)
@@ -158,4 +161,8 @@ def _of_first(call: EmbedCall, result: EmbeddingResult) -> EmbeddingResult:
         providers=result.providers,
         generation_ids=result.generation_ids,
         shortened=shortened,
+        errors={
+            place: error.reworded(error.message, positions=[0]) for place, error in result.errors.items() if place == 0
+        },
+        missing_positions=result.missing_positions[:1] if 0 in result.missing_positions else (),
     )

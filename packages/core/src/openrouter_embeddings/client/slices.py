@@ -11,8 +11,8 @@ import numpy as np
 
 from openrouter_embeddings._flows import EmbedCall, LearnedLimits, estimated_tokens
 from openrouter_embeddings.content import Content
-from openrouter_embeddings.errors import EmbeddingError, InputError
-from openrouter_embeddings.inputs import Input
+from openrouter_embeddings.errors import InputError
+from openrouter_embeddings.inputs import Input, is_table
 from openrouter_embeddings.stream import StreamBatch
 
 _CONTENT_TOKENS = 1000
@@ -38,7 +38,9 @@ class Slicer:
     def add(self, given: Any) -> list[tuple[Any, Any]] | None:
         """Take one input; return a slice when it is full."""
         ident, item = self._pair(given)
-        if item == "" and len(self._held) < _EMPTY_MAX:  # it fills no request, and needs others to know its width
+        if (item is None or item == "") and len(
+            self._held
+        ) < _EMPTY_MAX:  # it fills no request, and needs others to know its width
             self._held.append((ident, item))
             return None
         size = estimated_tokens(item) + self._marked if isinstance(item, str) else _CONTENT_TOKENS
@@ -73,7 +75,7 @@ class Slicer:
 
 def check_stream(inputs: object) -> None:
     """Raise `InputError` for what can be iterated and is no stream of inputs: characters, bytes, keys."""
-    if isinstance(inputs, (str, bytes, bytearray, memoryview, Content, Mapping, AbstractSet)):
+    if isinstance(inputs, (str, bytes, bytearray, memoryview, Content, Mapping, AbstractSet)) or is_table(inputs):
         raise InputError(
             f"Inputs came as {type(inputs).__name__}. embed_stream takes an iterable of str or Content, or of pairs of"
             " an id and one of them."
@@ -88,48 +90,27 @@ def lines_or_items(inputs: Any) -> Any:
 
 
 class Slice:
-    """Some inputs of a stream: those that can be sent are one call, the others have their errors at once.
+    """Some inputs of a stream, as one call.
 
     Args:
         pairs: Ids and inputs.
-        prepare: Makes the call that embeds some inputs.
+        prepare: Makes the call that embeds some inputs, and keeps the errors of those that cannot be embedded.
     """
 
-    def __init__(self, pairs: list[tuple[Any, Any]], prepare: Callable[[Iterable[Input]], EmbedCall]) -> None:
+    def __init__(self, pairs: list[tuple[Any, Any]], prepare: Callable[[Iterable[Input | None]], EmbedCall]) -> None:
         self.ids = [ident for ident, _ in pairs]
-        self.errors: dict[int, EmbeddingError] = {}
-        self._sent = list(range(len(pairs)))
-        self.call: EmbedCall | None = None
-        while self._sent and self.call is None:
-            try:
-                self.call = prepare([pairs[index][1] for index in self._sent])
-            except InputError as error:
-                wrong = {self._sent[position] for position in error.positions} or set(self._sent)
-                self.errors |= dict.fromkeys(wrong, error)
-                self._sent = [index for index in self._sent if index not in wrong]
+        self.call = prepare([item for _, item in pairs])
+        self.missing = 0
+        """How many inputs have neither an embedding nor an error: empty ones, once the result is there."""
 
     def result(self) -> StreamBatch | None:
         """Return what has come of the slice, or None if it was stopped in the middle."""
-        if self.call is None:
-            return self._without_embeddings()
-        try:
-            rows = self.call.result().embeddings
-        except InputError as error:  # empty texts alone, and no answer yet that tells how wide a zero is
-            self.errors |= {index: error.reworded(error.message) for index in self._sent}
-            return self._without_embeddings()
-        index_of_position = self.call.inputs.index_of_position
-        done = self.call.rows.filled[np.asarray(index_of_position, dtype=np.intp)]
-        landed = [int(position) for position in np.flatnonzero(done)]
-        failures = self.call.failures
-        failed = {at: failures[index] for at, index in enumerate(index_of_position) if index in failures}
-        if len(landed) + len(failed) < len(self._sent):
+        if self.call.unresolved():
             return None
-        self.errors |= {self._sent[position]: error for position, error in failed.items()}
-        ids = [self.ids[self._sent[position]] for position in landed]
-        return StreamBatch(ids, rows if len(landed) == len(rows) else rows[landed], self._errors_by_id())
-
-    def _without_embeddings(self) -> StreamBatch:
-        return StreamBatch([], np.empty((0, 0), dtype=np.float32), self._errors_by_id())
-
-    def _errors_by_id(self) -> dict[Any, EmbeddingError]:
-        return {self.ids[index]: error for index, error in sorted(self.errors.items(), key=lambda item: item[0])}
+        result = self.call.result()
+        if not result.missing_positions:
+            return StreamBatch(self.ids, result.embeddings, {})
+        self.missing = len(result.missing_positions) - len(result.errors)
+        landed = np.flatnonzero(~result.missing)
+        errors = {self.ids[position]: error for position, error in result.errors.items()}
+        return StreamBatch([self.ids[position] for position in landed], result.embeddings[landed], errors)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # httpx, numpy and pydantic load with the first request, not 
     from openrouter_embeddings._runtime import Runtime
     from openrouter_embeddings.errors import Partial
     from openrouter_embeddings.inputs import Input, InputType, Progress
+    from openrouter_embeddings.option_types import OnError
 
     from .query_batcher import QueryBatcher
 
@@ -96,10 +97,11 @@ class ClientState:
 
     def call(
         self,
-        inputs: Iterable[Input],
+        inputs: Iterable[Input | None],
         input_type: InputType,
         *,
         resume: Partial | None = None,
+        on_error: OnError | None = None,
         on_progress: Progress | None = None,
         urgent: bool | None = None,
     ) -> EmbedCall:
@@ -112,6 +114,7 @@ class ClientState:
             inputs,
             input_type,
             resume=resume,
+            on_error=on_error,
             on_progress=on_progress,
             urgent=urgent,
             address=self.address(),

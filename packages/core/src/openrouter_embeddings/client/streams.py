@@ -52,7 +52,7 @@ class StreamWindow(Generic[Handle]):
         self._began = 0.0
         self._lock = Lock()
         self._usage = Usage()
-        self._done = self._failed = 0
+        self._done = self._failed = self._missing = 0
         self._fatal: EmbeddingError | None = None
 
     def begin(self) -> Slicer:
@@ -66,7 +66,7 @@ class StreamWindow(Generic[Handle]):
 
     def slice(self, pairs: list[tuple[Any, Any]]) -> Slice:
         """Return a slice, ready to be sent."""
-        return Slice(pairs, lambda inputs: self.state.call(inputs, self._input_type, urgent=False))
+        return Slice(pairs, lambda inputs: self.state.call(inputs, self._input_type, urgent=False, on_error="null"))
 
     def submit(self, part: Slice, handle: Handle) -> None:
         """Remember a slice that was begun: connections are not closed under it."""
@@ -94,9 +94,14 @@ class StreamWindow(Generic[Handle]):
             raise self._fatal or EmbeddingError("The stream was stopped: its client was closed.")
         self._done += len(batch.ids)
         self._failed += len(batch.errors)
+        self._missing += part.missing
         if self._on_progress is not None:
             seconds = self.state.runtime().clock() - self._began
-            self._on_progress(StreamProgress(done=self._done, failed=self._failed, seconds=seconds, usage=self._usage))
+            self._on_progress(
+                StreamProgress(
+                    done=self._done, failed=self._failed, missing=self._missing, seconds=seconds, usage=self._usage
+                )
+            )
         return batch
 
     def raise_if_broken(self) -> None:
@@ -108,11 +113,11 @@ class StreamWindow(Generic[Handle]):
     def running(self, part: Slice) -> Iterator[CancelScope | None]:
         """Yield the scope of a slice that is to be sent now, or None; count what it spends, note what ends the stream."""
         scope: CancelScope | None = None
-        if part.call is not None and not self.cancelled:
+        if not self.cancelled:
             scope = CancelScope(self.state.runtime().clock, part.call.settings.call_timeout, part.call.share)
             self._scopes.add(scope)
         try:
-            with observed(self.state, self._input_type, [part.call] if scope is not None and part.call else []):
+            with observed(self.state, self._input_type, [part.call] if scope is not None else []):
                 yield scope
         except BaseException as error:
             if isinstance(error, EmbeddingError) and self._fatal is None:
@@ -122,9 +127,8 @@ class StreamWindow(Generic[Handle]):
         finally:
             if scope is not None:
                 self._scopes.discard(scope)
-            if part.call is not None:
-                with self._lock:
-                    self._usage += part.call.outcome.usage
+            with self._lock:
+                self._usage += part.call.outcome.usage
 
     def cancel(self) -> None:
         """Send nothing more. What is in flight lands."""
@@ -146,7 +150,7 @@ def _stream(window: StreamWindow[Future[None]], inputs: Iterable[Any]) -> Iterat
 
     def run(part: Slice) -> None:
         with window.running(part) as scope:
-            if scope is not None and part.call is not None:
+            if scope is not None:
                 drive(embed_each(part.call), state.runtime(), scope)
 
     try:
@@ -200,7 +204,7 @@ async def _astream(
 
     async def run(part: Slice) -> None:
         with window.running(part) as scope:
-            if scope is not None and part.call is not None:
+            if scope is not None:
                 await adrive(embed_each(part.call), state.runtime(), scope)
 
     async def take() -> StreamBatch:

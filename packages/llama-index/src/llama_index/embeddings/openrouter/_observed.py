@@ -37,14 +37,20 @@ def observed(
     ):
 
         def ended(result: EmbeddingResult) -> list[Embedding]:
-            embeddings = result.tolist()
+            embeddings, chunks = result.tolist(), _chunks(texts)
             spent = {"usage": usage.total.to_dict(), "providers": list(result.providers)}
-            event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: embeddings, **deepcopy(spent)})
+            event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: embeddings, **deepcopy(spent)})
             tags = {"model_name": payload["model_name"], **spent}
-            dispatcher.event(EmbeddingEndEvent(chunks=texts, embeddings=embeddings, tags=tags))
+            dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=embeddings, tags=tags))
             return embeddings
 
         yield landed, ended
+
+
+def _chunks(texts: Any) -> list[str]:
+    """Return texts as events take them: strings alone, where the core takes None and Arrow arrays too."""
+    chunks: list[str] = texts.to_pylist() if hasattr(texts, "to_pylist") else texts
+    return [text or "" for text in chunks] if None in chunks else chunks
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import ConfigDict, Field, SecretStr, TypeAdapter
@@ -13,9 +13,9 @@ from llama_index.core.storage.kvstore.types import BaseKVStore
 from pydantic.json_schema import SkipJsonSchema
 
 from openrouter_embeddings import ClientOptions, ConfigurationError, Gateway, Options
-from openrouter_embeddings.option_types import Compression, EncodingFormat, OnEmpty, OnTooLong
-from openrouter_embeddings.options import meaning_of
-from openrouter_embeddings.words import Words, with_numbers
+from openrouter_embeddings.option_types import Compression, EncodingFormat, ErrorOrZero, OnTooLong
+from openrouter_embeddings.options import ERROR_OR_ZERO, meaning_of
+from openrouter_embeddings.words import NO_NULL, Words, with_numbers
 
 from ._store import StoreCache
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # not in every LlamaIndex that is allowed
     from llama_index.core.rate_limiter import BaseRateLimiter
 
 _ALIASES = {"model": "model_name", "api_base": "base_url"}
-DEFAULTS = {option.name: option.default for option in fields(Options) if option.name != "model"}
+DEFAULTS = {option.name: option.default for option in fields(Options) if option.name not in {"model", "on_error"}}
 
 
 class EmbeddingOptions(ClientOptions, total=False):
@@ -36,11 +36,15 @@ class EmbeddingOptions(ClientOptions, total=False):
     num_workers: int | None
     rate_limiter: BaseRateLimiter | None
     callback_manager: CallbackManager | None
+    on_empty: ErrorOrZero  # type: ignore[misc]  # fewer than the core's
+    on_error: Never  # type: ignore[misc]
 
 
 WORDS = Words(
-    options=["model_name", *DEFAULTS, *EmbeddingOptions.__annotations__],
+    options=["model_name", *DEFAULTS, *(name for name in EmbeddingOptions.__annotations__ if name != "on_error")],
     names={" list_models()": " .client.list_models()"},
+    reasons={"on_error": NO_NULL},
+    values={("on_empty", "null"): NO_NULL},
     resume="The same batch call with resume=error.partial embeds only the rest, and so does the call or pipeline without it"
     " where the embedder has a cache=.",
 )
@@ -91,7 +95,7 @@ class OptionFields(BaseEmbedding):
     query_prefix: str | None = saved("query_prefix")
     document_prefix: str | None = saved("document_prefix")
     normalize: bool | None = saved("normalize")
-    on_empty: OnEmpty = saved("on_empty")
+    on_empty: ErrorOrZero = Field(default="error", description=ERROR_OR_ZERO)
     on_too_long: OnTooLong = saved("on_too_long")
     dimensions_fallback: bool = saved("dimensions_fallback")
     extra_body: Mapping[str, Any] | None = saved("extra_body")

@@ -68,6 +68,7 @@ class OpenRouterEmbedding(OptionFields):
         """
         given = by_name({"model_name": model_name, **options})
         WORDS.check_options([name for name in given if name not in type(self).model_fields])
+        WORDS.check_values(given)
         if "model_name" not in given:
             raise ConfigurationError("No model. Pass model_name=..., e.g. 'qwen/qwen3-embedding-8b'.")
         # Checked by the core before pydantic sees them: it names the way out, and turns no True into 1.
@@ -95,6 +96,7 @@ class OpenRouterEmbedding(OptionFields):
         options = self._for_client()
         made_of = {"model": self.model_name, **options, "embed_batch_size": self.embed_batch_size}
         if self._built is None or self._built[0] != made_of:
+            WORDS.check_values(options)
             client = Client(self.model_name, **options)
             if self.embed_batch_size < client.learned.limits().inputs:
                 client = Client(self.model_name, **{**options, "batch_size": self.embed_batch_size})

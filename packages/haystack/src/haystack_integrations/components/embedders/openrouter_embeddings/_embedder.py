@@ -60,6 +60,7 @@ class Embedder:
         parameters = signature(type(self).__init__).parameters
         words.check_options(name for name in options if name not in parameters)
         given = {name: _plain(value) for name, value in with_numbers(options).items() if value is not None}
+        words.check_values(given)
         if "model" not in given:
             raise ConfigurationError("No model. Pass model=..., e.g. 'qwen/qwen3-embedding-8b'.")
         defaults = {name: parameter.default for name, parameter in parameters.items() if name != "self"}

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Never, Required, TypeVar
 from haystack.utils import Secret
 
 from openrouter_embeddings import ClientOptions, Options
-from openrouter_embeddings.option_types import HeaderValue
-from openrouter_embeddings.options import meaning_of
+from openrouter_embeddings.option_types import ErrorOrZero, HeaderValue
+from openrouter_embeddings.options import ERROR_OR_ZERO, meaning_of
 from openrouter_embeddings.words import Words
 
 API_KEY = Secret.from_env_var("OPENROUTER_API_KEY", strict=False)
@@ -39,6 +39,8 @@ class TextEmbedderOptions(ClientOptions, total=False):
     api_base_url: Annotated[str | None, Own(DEFAULTS["base_url"], meaning_of("base_url"))]
     base_url: Never  # type: ignore[misc]  # Haystack says api_base_url
     before_request: Never  # type: ignore[misc]  # alive, and cannot be saved
+    on_error: Never  # type: ignore[misc]  # Haystack says raise_on_failure
+    on_empty: Annotated[ErrorOrZero, Own("error", ERROR_OR_ZERO)]  # type: ignore[misc]  # fewer than the core's
     http_client: Never  # type: ignore[misc]
     async_http_client: Never  # type: ignore[misc]
     extra_headers: Annotated[  # type: ignore[misc]  # a Secret too
@@ -105,6 +107,7 @@ _NOT_TAKEN = {
     " client cannot be. timeout=, extra_headers= and the proxy of HTTPS_PROXY cover most of what it is for",
     "openai_proxy proxy proxies": "the proxy of HTTPS_PROXY is used",
     "verify_ssl verify ssl_verify": "certificates are checked, and SSL_CERT_FILE names a CA of yours",
+    "on_error": "raise_on_failure=False of the document embedders says so here, and names the documents",
     "before_request rate_limiter requests_per_minute tokens_per_minute": "a component is saved, and a limiter cannot be."
     " The pace is learnt from what the gateway refuses, and max_concurrency= bounds it",
 }
@@ -112,6 +115,13 @@ WORDS = Words(
     options=[name for name, hint in get_type_hints(DocumentEmbedderOptions).items() if hint is not Never],
     names={"base_url": "api_base_url", " list_models()": " .client.list_models()"},
     reasons={word: reason for words, reason in _NOT_TAKEN.items() for word in words.split()},
+    values={
+        (
+            "on_empty",
+            "null",
+        ): "what a run hands out has an embedding. raise_on_failure=False of the document embedders gives"
+        " documents without a text as failed_documents"
+    },
     resume="`documents` of this error, which is the `__cause__` of a pipeline's, holds those that have an embedding. With a"
     " cache= another run pays only for the rest.",
 )

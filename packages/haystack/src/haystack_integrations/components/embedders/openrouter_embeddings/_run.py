@@ -121,15 +121,16 @@ class Run:
 
     def embedded(self, result: EmbeddingResult) -> dict[str, Any]:
         """Return the outputs of a run that came to its end."""
-        rows = dict(enumerate(result.tolist()))
-        landed = {position: row for position, row in rows.items() if position not in self._kept | self._refused.keys()}
+        rows, unsent = dict(enumerate(result.tolist())), self._kept | self._refused.keys()
+        landed = {position: row for position, row in rows.items() if position not in unsent}
         return self._outputs(landed, meta_of_result(result), self._refused)
 
     def failed(self, error: EmbeddingError) -> dict[str, Any]:
         """Return the outputs of a run that failed, or raise its error with the documents that have an embedding."""
         partial = error.partial
         done = () if partial is None else partial.positions_done
-        landed = {} if partial is None else {place: partial.embeddings[place].tolist() for place in done}
+        unsent = self._kept | self._refused.keys()
+        landed = {} if partial is None else {at: partial.embeddings[at].tolist() for at in done if at not in unsent}
         if self._raises or isinstance(error, _OF_NO_DOCUMENT):
             # Inside a pipeline nothing else holds these documents: the caller finds them on `__cause__`.
             vars(error)["documents"] = self._copies(landed)

@@ -51,8 +51,8 @@ class TrafficLimiter:
         """How many permits are out."""
         return len(self._active)
 
-    def acquire(self, now: float, tokens: int, *, lease: float) -> Permit | Wait | OverBudget:
-        """Return a permit for `lease` seconds, or what to wait for."""
+    def acquire(self, now: float, tokens: int, *, seconds: float) -> Permit | Wait | OverBudget:
+        """Return a permit for so many seconds, or what to wait for."""
         wait = self.obstacle(now)
         if wait is not None:
             self._had_to_wait = True
@@ -70,7 +70,7 @@ class TrafficLimiter:
             in_flight_before=len(self._active),
             tokens=tokens,
             reserved_cost=reserved,
-            lease_ends=now + lease,
+            expires_at=now + seconds,
         )
         self.breaker.probing = permit.probe
         self._active.add(permit)
@@ -129,13 +129,13 @@ class TrafficLimiter:
         return True
 
     def take_back_expired(self, now: float) -> None:
-        """Revoke every permit whose lease has ended: its holder has stalled."""
-        for permit in [permit for permit in self._active if permit.lease_ends <= now]:
+        """Revoke every permit whose time is over: its holder has stalled."""
+        for permit in [permit for permit in self._active if permit.expires_at <= now]:
             self.cancel(permit)
 
     def next_expiry(self) -> float | None:
-        """Return when the next lease ends."""
-        return min((permit.lease_ends for permit in self._active), default=None)
+        """Return when the next permit expires."""
+        return min((permit.expires_at for permit in self._active), default=None)
 
     def forget_in_flight(self) -> None:
         """Start with nothing in flight: in a forked child, all of it belongs to the parent."""

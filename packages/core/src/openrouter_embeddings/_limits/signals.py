@@ -37,7 +37,7 @@ class Feedback:
 
 @dataclass(slots=True, eq=False)
 class Permit:
-    """The right to have one request in flight, until it is released or its lease ends.
+    """The right to have one request in flight, until it is released or expires.
 
     Attributes:
         epoch: How often the breaker had opened when the permit was given.
@@ -45,7 +45,7 @@ class Permit:
         in_flight_before: How many other requests were in flight when it was given.
         tokens: Estimated tokens of the request.
         reserved_cost: USD set aside for it.
-        lease_ends: When the permit is taken back from a holder that stands still.
+        expires_at: When the permit is taken back from a holder that stands still.
         active: False once it was released or taken back.
     """
 
@@ -54,7 +54,7 @@ class Permit:
     in_flight_before: int
     tokens: int
     reserved_cost: float
-    lease_ends: float
+    expires_at: float
     active: bool = True
 
 

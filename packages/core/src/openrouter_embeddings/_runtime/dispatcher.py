@@ -180,7 +180,7 @@ class Dispatcher(ForkAware):
                 if not outcome.active:
                     entry.queue.appendleft(entry)
                     return None
-                outcome.lease_ends = self._clock() + seconds + MARGIN
+                outcome.expires_at = self._clock() + seconds + MARGIN
             return outcome
 
     def _reason_to_give_up(self, scope: CancelScope, wait_left: float) -> NotSent | None:
@@ -225,7 +225,7 @@ class Dispatcher(ForkAware):
         self.limiter.take_back_expired(now)
         served: list[_Entry] = []
         while (entry := self._next(now)) is not None:
-            outcome = self.limiter.acquire(now, entry.tokens, lease=START_SECONDS)
+            outcome = self.limiter.acquire(now, entry.tokens, seconds=START_SECONDS)
             if isinstance(outcome, Wait):
                 if outcome.until is not None and entry.wakes_at > outcome.until:
                     served.append(entry)  # to wait no longer than that

@@ -54,6 +54,7 @@ TYPED_OTHERWISE = {
     "extra_headers": "likewise",
     "provider": "pydantic would copy a TypedDict without what it does not know; the core checks it",
     "cache": "pydantic cannot check a protocol",
+    "limiter": "alive",
     "before_request": "alive",
     "http_client": "alive",
     "async_http_client": "alive",

@@ -7,7 +7,8 @@ from collections import Counter
 from typing import Any
 
 from openrouter_embeddings._flows import UNREACHED_SECONDS
-from openrouter_embeddings._runtime.dispatcher import MARGIN, START_SECONDS
+from openrouter_embeddings._runtime.dispatcher import MARGIN
+from openrouter_embeddings._runtime.lines import START_SECONDS
 from openrouter_embeddings.errors import BudgetExceededError, EmbeddingError, InvalidRequestError
 from openrouter_embeddings.stream import StreamBatch
 

@@ -22,7 +22,8 @@ from openrouter_embeddings._flows import Flow
 from openrouter_embeddings._limits import TrafficLimiter
 from openrouter_embeddings._protocol import Response, TransportFailure, TransportFault
 from openrouter_embeddings._runtime import CancelScope, Runtime
-from openrouter_embeddings._runtime.performing import Block, Exchange, RunBeside, StartBeside, Wait, perform
+from openrouter_embeddings._runtime.performing import perform
+from openrouter_embeddings._runtime.steps import Block, Exchange, RunBeside, StartBeside, Wait
 from openrouter_embeddings.cache import GuardedCache
 from openrouter_embeddings.client.calls import Call, embed_call
 from openrouter_embeddings.client.state import ClientState

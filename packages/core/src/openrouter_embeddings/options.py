@@ -12,6 +12,7 @@ from ._secret import Secret, holds_secret
 from .cache import Cache, open_cache
 from .errors import ConfigurationError
 from .gateways import ADDRESS_NOT_SET, Gateway, check_base_url, gateway_named
+from .limiter import BeforeRequest, Limiter
 from .option_types import ApiKey, Compression, EncodingFormat, HeaderValue, OnEmpty, OnTooLong
 from .preferences import ProviderPreferences, validate_preferences
 from .profiles import UNKNOWN, Profile, profile_for
@@ -27,13 +28,6 @@ def _option(default: Any, check: must_be.Check, meaning: str, *, shown: bool = T
     return field(default=default, repr=shown, metadata={"check": check, "meaning": meaning})
 
 
-def _api_key(_: str, value: ApiKey) -> ApiKey:
-    """Return a key as a secret; what is called for the key at each use stays as it is."""
-    if callable(value) and not holds_secret(value):
-        return value
-    return Secret(_checked_key(value))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Checked options. Anything that cannot be right is a `ConfigurationError` here, before any request."""
@@ -46,7 +40,7 @@ class Options:
     )
     api_key: ApiKey | None = _option(
         None,
-        _api_key,
+        must_be.api_key,
         "A string, a `SecretStr` or a callable that gives one; None reads the gateway's variable at each use.",
     )
     gateway: str | Gateway = _option(
@@ -178,11 +172,18 @@ class Options:
         must_be.json_mapping,
         "Merged into each request's body, field by field: for what is newer than this release.",
     )
+    limiter: Limiter | None = _option(
+        None,
+        must_be.limiter,
+        "A `Limiter` that other clients share, here or on other machines: it gives each request a lease or says when to"
+        " ask again, and is told what became of it. The client's own limits hold beneath it.",
+        shown=False,
+    )
     before_request: Callable[[int], object] | None = _option(
         None,
         must_be.function,
-        "Called before each request with its estimated tokens, and waited for: a limiter that other clients share. Where"
-        " there is an event loop, it is called in a thread.",
+        "Called before each request with its estimated tokens, in a thread, and waited for: the simplest limiter. In place"
+        " of `limiter`.",
         shown=False,
     )
     http_client: httpx.Client | None = _option(
@@ -219,11 +220,18 @@ class Options:
             )
         if self.server_cache is not None and not self.service.caches_answers:
             raise ConfigurationError(f"{self.service.name} keeps no answers. Leave server_cache out.")
+        if self.limiter is not None and self.before_request is not None:
+            raise ConfigurationError("limiter= and before_request= do the same. Give one of them.")
 
     @property
     def service(self) -> Gateway:
         """The gateway's facts."""
         return gateway_named(self.gateway)
+
+    @property
+    def shared_limiter(self) -> Limiter | None:
+        """The limiter that is asked before each request, in whichever way it was given."""
+        return BeforeRequest(self.before_request) if self.before_request is not None else self.limiter
 
     def address(self) -> str:
         """Return the base URL: as given, else from the environment, else the gateway's own."""
@@ -254,7 +262,7 @@ class Options:
             key = given()
             if not isinstance(key, str) and not holds_secret(key):
                 raise ConfigurationError(f"The callable api_key gave {type(key).__name__}, not a string.")
-            return _checked_key(key)
+            return must_be.key(key)
         if given is not None:
             assert isinstance(given, Secret)
             return given.get_secret_value()
@@ -280,17 +288,6 @@ class Options:
 def meaning_of(name: str) -> str:
     """Return what an option means, in one sentence or two."""
     return str(next(option.metadata["meaning"] for option in fields(Options) if option.name == name))
-
-
-def _checked_key(value: object) -> str:
-    """Return a key. A line feed at its end is a copying accident and goes; anything else is an error."""
-    text = value.get_secret_value() if holds_secret(value) else value
-    if not isinstance(text, str):
-        raise ConfigurationError(f"api_key takes a string, a SecretStr or a callable, not {type(text).__name__}.")
-    text = text.strip()
-    if not text:
-        raise ConfigurationError("api_key is empty. Leave it out to use the environment's.")
-    return must_be.check_header("api_key", text, secret=True)
 
 
 Options.__doc__ = f"{Options.__doc__}\n\n    Attributes:\n" + "\n".join(

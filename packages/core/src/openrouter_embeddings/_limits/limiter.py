@@ -77,6 +77,8 @@ class TrafficLimiter:
         )
         self.breaker.probing = permit.probe
         self._active.add(permit)
+        if self._piloting and self._pilot_ends is None:
+            self._pilot_ends = now + self._pilot_seconds
         if leaves:
             self.leave(permit, now)
         return permit
@@ -92,8 +94,6 @@ class TrafficLimiter:
         self._had_to_wait = False
         permit.epoch, permit.in_flight_before = self._epoch, len(self._active) - 1
         self.concurrency.sent(len(self._active))
-        if self._piloting and self._pilot_ends is None:
-            self._pilot_ends = now + self._pilot_seconds
         return True
 
     def obstacle(self, now: float) -> Wait | None:

@@ -73,9 +73,7 @@ def _lease(
     """Ask the user's limiter, and wait for its answer as long as the call goes on."""
     if runtime.shared_limiter is None:
         return HeldLease(NO_LEASE)
-    ask, waker = Ask(runtime.shared_limiter, effect.tokens), waiter()
-    scope.register(waker)
-    ask.notify(waker)
+    ask = Ask(runtime.shared_limiter, effect.tokens)
     try:
         yield Begin(ask)
         while not ask.is_over:
@@ -83,10 +81,15 @@ def _lease(
                 return NotSent(reason)
             runtime.dispatcher.renew(permit)
             scope.will_move_within(HEARTBEAT + MARGIN)
-            yield Wait(waker, scope.seconds_left(HEARTBEAT))
+            waker = waiter()
+            ask.notify(waker)
+            scope.register(waker)
+            try:
+                yield Wait(waker, scope.seconds_left(HEARTBEAT))
+            finally:
+                scope.unregister(waker)
         return ask.take()
     finally:
-        scope.unregister(waker)
         ask.abandon()
 
 

@@ -25,6 +25,7 @@ NAMED_OTHERWISE = {
     "api_key": "a Secret of Haystack's",
     "base_url": "api_base_url",
     "extra_headers": "a Secret too",
+    "limiter": "cannot be saved",
     "before_request": "cannot be saved",
     "on_error": "raise_on_failure",
     "on_empty": "what is handed out has an embedding",

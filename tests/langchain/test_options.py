@@ -55,6 +55,7 @@ TYPED_OTHERWISE = {
     "provider": "pydantic would copy a TypedDict without what it does not know; the core checks it",
     "cache": "pydantic cannot check a protocol",
     "on_empty": "an embedding is a list of floats, never None",
+    "limiter": "alive",
     "before_request": "alive",
     "http_client": "alive",
     "async_http_client": "alive",

@@ -16,7 +16,7 @@ CORE_NAME = "openrouter_embeddings"
 
 VALUES = {
     "_fork", "_matrix", "_json", "_secret", "_validate", "errors", "results", "usage", "content", "inputs", "option_types", "options", "words", "preferences",
-    "gateways",
+    "gateways", "limiter",
     "stream",
 }  # fmt: skip
 """The modules at the root of the package: the values that everybody speaks in."""
@@ -29,7 +29,7 @@ WINGS: dict[str, set[str]] = {
     "_protocol": {"_matrix", "errors", "results", "usage", "gateways", "profiles", "_limits"},
     "_flows": VALUES | {"_protocol", "profiles", "_limits", "cache"},
     "_transport": {"errors", "_fork", "_protocol"},
-    "_runtime": {"errors", "_fork", "_flows", "_protocol", "_limits", "cache"},
+    "_runtime": {"errors", "limiter", "_fork", "_flows", "_protocol", "_limits", "cache"},
     "checks": VALUES | {"_flows", "_protocol", "profiles", "_limits"},
     "client": VALUES | {"_flows", "_runtime", "_transport", "_limits", "_protocol", "checks", "cache", "profiles"},
     "cli": {"__init__", "_matrix", "gateways"},

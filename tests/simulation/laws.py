@@ -7,7 +7,8 @@ from collections import Counter
 from typing import Any
 
 from openrouter_embeddings._flows import UNREACHED_SECONDS
-from openrouter_embeddings._runtime.dispatcher import MARGIN, START_SECONDS
+from openrouter_embeddings._runtime.dispatcher import MARGIN
+from openrouter_embeddings._runtime.lines import START_SECONDS
 from openrouter_embeddings.errors import BudgetExceededError, EmbeddingError, InvalidRequestError
 from openrouter_embeddings.stream import StreamBatch
 
@@ -23,21 +24,52 @@ class Broken(AssertionError):
 
 
 def check(made: RandomWorld) -> None:
-    """Run a world to its end and check its laws; then heal its gateway and look again."""
-    world = made.world
-    world.checks.append(lambda: _while_it_runs(made))
-    world.run(until=FOR_EVER)
-    _embeddings_are_right(made)
-    _everybody_is_done(made)
-    _nothing_is_paid_twice(made)
-    _nothing_is_left(made)
-    _usage_is_what_was_sent(made)
-    _as_good_as_new(made)
+    """Run a world, and those beside it, to the end and check their laws; then heal their gateway and look again."""
+    worlds = [made, *made.beside]
+    made.world.timeline.checks.append(lambda: _while_they_run(worlds))
+    made.world.run(until=FOR_EVER)
+    for one in worlds:
+        _embeddings_are_right(one)
+        _everybody_is_done(one)
+        _nothing_is_paid_twice(one)
+        _nothing_is_left(one)
+        _usage_is_what_was_sent(one)
+    _leases_are_back(worlds)
+    for one in worlds:
+        _as_good_as_new(one)
+    _leases_are_back(worlds)
 
 
 def _require(holds: bool, law: str, made: RandomWorld, detail: object = "") -> None:
     if not holds:
         raise Broken(f"seed {made.seed}: {law} {detail}")
+
+
+def _while_they_run(worlds: list[RandomWorld]) -> None:
+    """No more requests in flight than there are leases, and no more leases than the cap of all."""
+    for made in worlds:
+        _while_it_runs(made)
+    limiter = worlds[0].limiter
+    if limiter is not None and not any(made.stalls for made in worlds):
+        in_flight = sum(request.is_open for made in worlds for request in made.world.requests)
+        _require(in_flight <= limiter.out, "a request is in flight without a lease", worlds[0])
+        _require(limiter.out <= (limiter.cap or limiter.out), "the cap of all is passed", worlds[0])
+
+
+def _leases_are_back(worlds: list[RandomWorld]) -> None:
+    """Each lease was released, once, and told what had become of its request."""
+    limiter, made = worlds[0].limiter, worlds[0]
+    if limiter is None or any(gone(one) for one in worlds):
+        return
+    _require(len(limiter.outcomes) == limiter.given, "a lease is not released", made)
+    _require(not limiter.released_twice, "a lease is released twice", made)
+    sent = sum(len(one.world.requests) for one in worlds)
+    _require(limiter.given - limiter.kinds["unused"] == sent, "a request left without a lease", made)
+
+
+def gone(made: RandomWorld) -> bool:
+    """Return whether a loop of a world stands still for ever."""
+    return any(caller.loop.stands_still_until >= FOR_EVER for caller, _ in (*made.callers, *made.streams))
 
 
 def _while_it_runs(made: RandomWorld) -> None:
@@ -48,7 +80,8 @@ def _while_it_runs(made: RandomWorld) -> None:
         open_now = [request for request in world.requests if request.is_open]
         _require(len(open_now) <= world.options.max_concurrency, "too many requests are in flight", made)
         if dispatcher.waiting and world.options.max_cost is None:
-            wait = world.limiter.obstacle(world.now)
+            entry = dispatcher._lines.next(world.now)
+            wait = dispatcher._obstacle(entry) if entry is not None else None
             _require(wait is not None, "a permit is free, and somebody waits for one", made, world.now)
         in_flight = Counter((request.input_type, text) for request in open_now for text in request.inputs)
         twice = [text for text, count in in_flight.items() if count > 1]
@@ -174,8 +207,7 @@ def _nothing_is_left(made: RandomWorld) -> None:
     world = made.world
     world.limiter.take_back_expired(world.now + FOR_EVER)
     _require(world.limiter.in_flight == 0, "a permit is not given back", made)
-    gone = [caller for caller, _ in (*made.callers, *made.streams) if caller.loop.stands_still_until >= FOR_EVER]
-    if not gone:
+    if not gone(made):
         _require(world.runtime.dispatcher.waiting == 0, "somebody is left in the queue", made)
         left = {kind: names for kind, names in world.runtime.registry.owners.items() if names}
         _require(not left, "a claim is left behind", made, list(left))
@@ -192,6 +224,8 @@ def _as_good_as_new(made: RandomWorld) -> None:
     if any(isinstance(outcome, BudgetExceededError) for outcome, _ in _outcomes(made)) or world.options.max_cost:
         return
     made.gateway.healed, world.disk_seconds = True, 0.0
+    if made.limiter is not None:
+        made.limiter.raises, made.limiter.cap, made.limiter.rate, world.limiter_seconds = 0.0, None, None, 0.0
     world.now += 3600.0
     first, before = 1000, len(world.requests)
     for _ in range(6):  # what was learnt is forgotten by use: cautious tries

@@ -16,7 +16,8 @@ from openrouter_embeddings import MemoryCache
 from openrouter_embeddings._protocol import Response, TransportFailure, TransportFault
 
 from .answers import answer_with, numbers, refusal, right_answer, right_rows
-from .world import Answer, Caller, Loop, Request, World
+from .shared_limiter import Share, SharedLimiter
+from .world import Answer, Caller, Loop, Request, Timeline, World
 
 Fault = Callable[["RandomGateway", World, Request], "Answer | None"]
 
@@ -178,22 +179,42 @@ class RandomWorld:
     cached: bool = False
     stalls: bool = False
     cancels: bool = False
+    limiter: SharedLimiter | None = None
+    beside: list[RandomWorld] = field(default_factory=list)
+    """Other clients of the same gateway, which share the limiter."""
 
 
 def make(seed: int) -> RandomWorld:
     """Return the world of a seed."""
     chance = random.Random(seed)
-    gateway = RandomGateway(chance)
-    cached = chance.random() < 0.4
-    options = _options(chance)
-    options["on_error"] = random.Random(f"{seed}, rows").choice(["raise", "raise", "null"])  # apart: old seeds replay
-    world = World(gateway, seed=seed, cache=MemoryCache() if cached else None, **options)
-    world.disk_seconds = chance.choice([0.0, 0.05, 0.3])
-    made = RandomWorld(seed, world, gateway, cached=cached)
+    gateway, timeline = RandomGateway(chance), Timeline()
+    limiter = _limiter(chance, timeline) if chance.random() < 0.3 else None
+    made = _client(chance, seed, gateway, timeline, limiter)
+    if limiter is not None:
+        made.beside = [_client(chance, seed, gateway, timeline, limiter) for _ in range(chance.choice([0, 1, 1, 3]))]
     _add_faults(chance, gateway)
+    return made
+
+
+def _limiter(chance: random.Random, timeline: Timeline) -> SharedLimiter:
+    cap, rate = chance.choice([(1, None), (3, None), (None, 5.0), (None, 50.0), (4, 20.0)])
+    raises = chance.choice([0.0, 0.0, 0.0, 0.05])
+    return SharedLimiter(lambda: timeline.now, cap=cap, rate=rate, chance=chance, raises=raises)
+
+
+def _client(
+    chance: random.Random, seed: int, gateway: RandomGateway, timeline: Timeline, limiter: SharedLimiter | None
+) -> RandomWorld:
+    cached = chance.random() < 0.4
+    options = _options(chance) | ({} if limiter is None else {"limiter": Share(limiter)})
+    options["on_error"] = random.Random(f"{seed}, rows").choice(["raise", "raise", "null"])  # apart: old seeds replay
+    world = World(gateway, seed=seed, cache=MemoryCache() if cached else None, timeline=timeline, **options)
+    world.disk_seconds = chance.choice([0.0, 0.05, 0.3])
+    world.limiter_seconds = chance.choice([0.0, 0.0, 0.2, 20.0])
+    made = RandomWorld(seed, world, gateway, cached=cached, limiter=limiter)
     pool = numbers(chance.choice([3, 10, 40]))
-    gateway.bad_texts = set(chance.sample(pool, 1)) if chance.random() < 0.15 else set()
-    gateway.long_texts = set(chance.sample(pool, 1)) if chance.random() < 0.1 else set()
+    gateway.bad_texts |= set(chance.sample(pool, 1)) if chance.random() < 0.15 else set()
+    gateway.long_texts |= set(chance.sample(pool, 1)) if chance.random() < 0.1 else set()
     for _ in range(chance.randint(1, 5)):
         loop = Loop()
         start = chance.choice([0.0, chance.random() * 10.0])

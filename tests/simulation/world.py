@@ -22,7 +22,9 @@ from openrouter_embeddings._flows import Flow
 from openrouter_embeddings._limits import TrafficLimiter
 from openrouter_embeddings._protocol import Response, TransportFailure, TransportFault
 from openrouter_embeddings._runtime import CancelScope, Runtime
-from openrouter_embeddings._runtime.performing import Block, Exchange, RunBeside, StartBeside, Wait, perform
+from openrouter_embeddings._runtime.leasing import Ask, LimiterCall
+from openrouter_embeddings._runtime.performing import perform
+from openrouter_embeddings._runtime.steps import Begin, Block, Exchange, RunBeside, StartBeside, Wait
 from openrouter_embeddings.cache import GuardedCache
 from openrouter_embeddings.client.calls import Call, embed_call
 from openrouter_embeddings.client.state import ClientState
@@ -140,22 +142,54 @@ class Handle:
             self.bell.wake()
 
 
-class World:
-    """One client, one gateway, any number of callers, and a clock that jumps from event to event."""
+class Timeline:
+    """A clock that jumps from event to event. Worlds may share one."""
 
-    def __init__(self, gateway: Gateway, *, seed: int = 0, cache: Any = None, **options: Any) -> None:
+    def __init__(self) -> None:
         self.now = 0.0
+        self.checks: list[Callable[[], None]] = []
+        """Called before time goes on."""
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+
+    def do_at(self, moment: float, what: Callable[[], None]) -> None:
+        """Let something happen at a moment."""
+        if moment < math.inf:
+            heapq.heappush(self._events, (moment, next(self._order), what))
+
+    def run(self, until: float) -> None:
+        """Go from event to event until nothing is left to happen, or the time has come."""
+        while self._events and self._events[0][0] <= until:
+            moment, _, what = heapq.heappop(self._events)
+            if moment > self.now:
+                for check in self.checks:
+                    check()
+                self.now = moment
+            what()
+
+
+class World:
+    """One client, one gateway, any number of callers; beside others, where they share a timeline."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        seed: int = 0,
+        cache: Any = None,
+        timeline: Timeline | None = None,
+        **options: Any,
+    ) -> None:
+        self.timeline = timeline or Timeline()
         self.wall = 1_700_000_000.0
         """Wall-clock seconds at the time 0. A test may move it while the world runs."""
         self.requests: list[Request] = []
-        self.checks: list[Callable[[], None]] = []
-        """Called before time goes on."""
         self.disk_seconds = 0.0
         """The longest that the cache takes."""
+        self.limiter_seconds = 0.0
+        """The longest that the user's limiter takes to answer."""
         self._disk = random.Random(seed)
         self._gateway = gateway
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
         self.options = Options(model=MODEL, api_key="secret-key", normalize=False, cache=cache, **options)
         self.state = ClientState(self.options)
         limiter = TrafficLimiter(
@@ -169,9 +203,18 @@ class World:
             transport=SimpleNamespace(drop_connections=lambda: None),  # type: ignore[arg-type]
             cache=GuardedCache(self.options.cache),
             url="http://simulated/v1/embeddings",
+            shared_limiter=self.options.shared_limiter,
             clock=lambda: self.now,
             jitter=random.Random(seed).random,
         )
+
+    @property
+    def now(self) -> float:
+        return self.timeline.now
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self.timeline.now = now
 
     @property
     def limiter(self) -> TrafficLimiter:
@@ -276,6 +319,8 @@ class World:
                         done = yield from self._exchange(step, loop)
                     case Block(work):
                         done = yield from self._block(work)
+                    case Begin(call):
+                        self._begin(call)
                     case RunBeside(flows):
                         done = yield from Group(self, scope, loop).run(flows)
                     case StartBeside(other):
@@ -295,6 +340,13 @@ class World:
         finally:
             done = work()
         return done
+
+    def _begin(self, call: LimiterCall) -> None:
+        """Call the user's limiter, in a thread: it goes on where the process that waits for it is cancelled."""
+        if self.limiter_seconds and isinstance(call, Ask):
+            self.do_at(self.now + self.limiter_seconds * self._disk.random(), call.run)
+        else:
+            call.run()
 
     def _exchange(self, step: Exchange, loop: Loop) -> Process:
         assert step.body is not None
@@ -338,18 +390,11 @@ class World:
 
     def do_at(self, moment: float, what: Callable[[], None]) -> None:
         """Let something happen at a moment."""
-        if moment < math.inf:
-            heapq.heappush(self._events, (moment, next(self._order), what))
+        self.timeline.do_at(moment, what)
 
     def run(self, until: float = math.inf) -> None:
         """Go from event to event until nothing is left to happen, or the time has come."""
-        while self._events and self._events[0][0] <= until:
-            moment, _, what = heapq.heappop(self._events)
-            if moment > self.now:
-                for check in self.checks:
-                    check()
-                self.now = moment
-            what()
+        self.timeline.run(until)
 
     def _step(self, runner: Runner, waits: int) -> None:
         if runner.over or waits != runner.waits:

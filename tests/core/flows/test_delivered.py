@@ -90,7 +90,8 @@ def test_what_the_gateway_answers_from_its_own_cache_is_counted_and_says_nothing
     sent = delivery(max_cost=1.0)
     right = json.loads(right_answer(request_of(sent.effect)).body)
     free = Response(200, {"x-openrouter-cache-status": "HIT"}, json.dumps(right | {"usage": {}}).encode())
-    assert sent.effect.read(free, 60.0)[1].cost is None
+    feedback = sent.effect.read(free, 60.0)[1]
+    assert (feedback.cost, feedback.tokens, feedback.is_priced) == (0.0, 0, False)
     assert sent.answer(free) is None
     assert (sent.call.outcome.usage.server_cached, sent.call.outcome.usage.cost) == (1, 0.0)
 

@@ -18,7 +18,7 @@ def drained(failures: int, now: float = 0.0) -> RetryQuota:
 def reserved(budget: CostBudget, tokens: int) -> Permit:
     cost = budget.reserve(tokens)
     assert cost is not None
-    return Permit(epoch=0, probe=False, in_flight_before=0, tokens=tokens, reserved_cost=cost, lease_ends=0.0)
+    return Permit(epoch=0, probe=False, in_flight_before=0, tokens=tokens, reserved_cost=cost, expires_at=0.0)
 
 
 def spent(budget: CostBudget, tokens: int, cost: float) -> None:

@@ -34,7 +34,7 @@ def times_of_answers(seed):
             inside -= 1
             landed.append(now)
             limiter.release(permit, Feedback(Load.LANDED), now=now, jitter=dice.random())
-        while not isinstance(sent := limiter.acquire(now, 1, lease=60.0), Wait):
+        while not isinstance(sent := limiter.acquire(now, 1, seconds=60.0), Wait):
             heapq.heappush(events, (now + dice.uniform(*ON_THE_WAY), next(order), "arrives", sent))
         if sent.until is not None and sent.until > now:
             heapq.heappush(events, (sent.until, next(order), "look", None))

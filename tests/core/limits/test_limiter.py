@@ -18,7 +18,7 @@ from .traffic import FAILED, LANDED, a_round, acquire, alone, fill, land_a_round
 def test_until_an_answer_landed_only_one_request_is_in_flight():
     limiter = TrafficLimiter(maximum=16)
     first = acquire(limiter)
-    assert limiter.acquire(0.0, 1, lease=9.0) == Wait(2.0, paced=True)
+    assert limiter.acquire(0.0, 1, seconds=9.0) == Wait(2.0, paced=True)
     release(limiter, first)
     assert limiter.limit(0.0) == 4
 
@@ -198,7 +198,7 @@ def test_once_more_than_was_let_in_has_landed_the_limit_grows_on():
 def test_two_refusals_soon_after_each_other_set_a_pace():
     limiter = ready()
     alone(limiter, 0.0, refused(1.0))
-    assert limiter.acquire(0.1, 1, lease=9.0) == Wait(1.0)
+    assert limiter.acquire(0.1, 1, seconds=9.0) == Wait(1.0)
     alone(limiter, 1.0)
     alone(limiter, 1.1)
     alone(limiter, 1.25, refused(1.0))
@@ -211,10 +211,10 @@ def test_two_refusals_soon_after_each_other_set_a_pace():
 def test_two_refusals_with_a_minute_each_mean_a_request_a_second_and_not_one_in_forty():
     limiter = ready()
     alone(limiter, 0.0, refused(60.0))
-    assert limiter.acquire(1.0, 1, lease=9.0) == Wait(60.0), "somebody waits all the while"
+    assert limiter.acquire(1.0, 1, seconds=9.0) == Wait(60.0), "somebody waits all the while"
     alone(limiter, 60.0)
     alone(limiter, 60.1, refused(60.0))
-    assert limiter.acquire(61.0, 1, lease=9.0) == Wait(120.1)
+    assert limiter.acquire(61.0, 1, seconds=9.0) == Wait(120.1)
     alone(limiter, 120.1)
     assert limiter.obstacle(121.0) == Wait(121.1, paced=True)
     assert limiter.obstacle(121.1) is None
@@ -236,13 +236,13 @@ def test_time_in_which_nobody_asked_for_anything_does_not_slow_the_pace():
 def test_the_budget_holds_back_what_would_pass_max_cost():
     limiter = ready(max_cost=1.0)
     first = acquire(limiter, tokens=10)
-    assert limiter.acquire(0.0, 10, lease=9.0) == Wait(), "until a price is known one request finds it out"
+    assert limiter.acquire(0.0, 10, seconds=9.0) == Wait(), "until a price is known one request finds it out"
     release(limiter, first, Feedback(Load.LANDED, cost=0.4))
     second = acquire(limiter, tokens=10)
-    assert limiter.acquire(0.0, 10, lease=9.0) == Wait(), "what is in flight may turn out cheaper"
+    assert limiter.acquire(0.0, 10, seconds=9.0) == Wait(), "what is in flight may turn out cheaper"
     release(limiter, second, Feedback(Load.LANDED, cost=0.4))
-    assert isinstance(limiter.acquire(0.0, 10, lease=9.0), OverBudget)
-    assert isinstance(limiter.acquire(0.0, 1, lease=9.0), Permit)
+    assert isinstance(limiter.acquire(0.0, 10, seconds=9.0), OverBudget)
+    assert isinstance(limiter.acquire(0.0, 1, seconds=9.0), Permit)
 
 
 # ------------------------------------------------------------------------------------------------------------- the permits
@@ -250,12 +250,12 @@ def test_the_budget_holds_back_what_would_pass_max_cost():
 
 def test_a_permit_of_a_holder_that_stands_still_is_taken_back_and_what_it_says_later_is_not_heard():
     limiter = ready(maximum=1)
-    permit = acquire(limiter, lease=30.0)
+    permit = acquire(limiter, seconds=30.0)
     limiter.take_back_expired(29.9)
     assert limiter.in_flight == 1
     limiter.take_back_expired(30.0)
     assert limiter.in_flight == 0
-    assert isinstance(limiter.acquire(30.0, 1, lease=30.0), Permit)
+    assert isinstance(limiter.acquire(30.0, 1, seconds=30.0), Permit)
     assert not release(limiter, permit, refused(60.0), now=40.0)
     assert limiter.breaker.open_until is None
     assert not limiter.cancel(permit)
@@ -279,7 +279,7 @@ def test_there_is_never_more_in_flight_than_the_most(maximum: int, steps: list[s
     for step in steps:
         now += 0.7
         if step == "send":
-            got = limiter.acquire(now, 1, lease=10.0)
+            got = limiter.acquire(now, 1, seconds=10.0)
             permits += [got] if isinstance(got, Permit) else []
         elif step == "expire":
             limiter.take_back_expired(now)
@@ -292,4 +292,4 @@ def test_there_is_never_more_in_flight_than_the_most(maximum: int, steps: list[s
         assert 1 <= limiter.limit(now) <= maximum
     limiter.take_back_expired(now + 1000.0)
     # Whatever happened, requests leave again.
-    assert isinstance(limiter.acquire(now + 1000.0, 1, lease=10.0), Permit)
+    assert isinstance(limiter.acquire(now + 1000.0, 1, seconds=10.0), Permit)

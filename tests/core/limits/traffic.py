@@ -21,8 +21,8 @@ def ready(maximum: int = 16, max_cost: float | None = None) -> TrafficLimiter:
     return TrafficLimiter(maximum=maximum, max_cost=max_cost, encoding_known=True)
 
 
-def acquire(limiter: TrafficLimiter, now: float = 0.0, tokens: int = 1, lease: float = 1000.0) -> Permit:
-    permit = limiter.acquire(now, tokens, lease=lease)
+def acquire(limiter: TrafficLimiter, now: float = 0.0, tokens: int = 1, seconds: float = 1000.0) -> Permit:
+    permit = limiter.acquire(now, tokens, seconds=seconds)
     assert isinstance(permit, Permit)
     return permit
 

@@ -7,7 +7,8 @@ import pytest
 from openrouter_embeddings._flows import NotSent, NotSentReason
 from openrouter_embeddings._limits import Feedback, Load, Permit
 from openrouter_embeddings._runtime import CancelScope
-from openrouter_embeddings._runtime.dispatcher import BULK_SHARE, HEARTBEAT, MARGIN, START_SECONDS, Dispatcher
+from openrouter_embeddings._runtime.dispatcher import HEARTBEAT, MARGIN, Dispatcher
+from openrouter_embeddings._runtime.lines import BULK_SHARE, START_SECONDS
 
 from .doubles import LANDED, Bell, Clock, Waiting, limiter
 

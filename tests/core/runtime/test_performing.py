@@ -22,7 +22,8 @@ from openrouter_embeddings._flows import (
 from openrouter_embeddings._limits import Feedback, Load
 from openrouter_embeddings._protocol import Response
 from openrouter_embeddings._runtime.dispatcher import MARGIN
-from openrouter_embeddings._runtime.performing import Block, Exchange, RunBeside, StartBeside, Wait, perform
+from openrouter_embeddings._runtime.performing import perform
+from openrouter_embeddings._runtime.steps import Block, Exchange, RunBeside, StartBeside, Wait
 from openrouter_embeddings.errors import ServerError
 
 from .doubles import LANDED, URL, Bell, Cache, Clock, Performed, runtime, scope_of

@@ -26,6 +26,7 @@ from .errors import (
 )
 from .gateways import INFRON, OPENAI_COMPATIBLE, OPENROUTER, Gateway, ModelInfo
 from .inputs import Input, InputType
+from .limiter import Lease, LeaseOutcome, Limiter, LimiterWarning
 from .option_types import ClientOptions
 from .options import Options
 from .preferences import ProviderPreferences
@@ -63,6 +64,10 @@ __all__ = [
     "InputType",
     "InsufficientCreditsError",
     "InvalidRequestError",
+    "Lease",
+    "LeaseOutcome",
+    "Limiter",
+    "LimiterWarning",
     "Marking",
     "MemoryCache",
     "ModelCheck",

@@ -83,24 +83,6 @@ def json_mapping(name: str, value: object) -> Mapping[str, Any]:
     return copy
 
 
-def api_key(_: str, value: Any) -> Any:
-    """Return a key as a secret; what is called for the key at each use stays as it is."""
-    if callable(value) and not holds_secret(value):
-        return value
-    return Secret(key_text(value))
-
-
-def key_text(value: object) -> str:
-    """Return a key. A line feed at its end is a copying accident and goes; anything else is an error."""
-    content = value.get_secret_value() if holds_secret(value) else value
-    if not isinstance(content, str):
-        raise ConfigurationError(f"api_key takes a string, a SecretStr or a callable, not {type(content).__name__}.")
-    content = content.strip()
-    if not content:
-        raise ConfigurationError("api_key is empty. Leave it out to use the environment's.")
-    return check_header("api_key", content, secret=True)
-
-
 def header_text(name: str, value: object) -> str:
     """Take a header's value that HTTP can carry."""
     return check_header(name, value)
@@ -141,6 +123,22 @@ def check_header(name: str, value: object, *, secret: bool = False, charset: str
     return value
 
 
+def key(value: object) -> str:
+    """Take a key. A line feed at its end is a copying accident and goes; anything else is an error."""
+    content = value.get_secret_value() if holds_secret(value) else value
+    if not isinstance(content, str):
+        raise ConfigurationError(f"api_key takes a string, a SecretStr or a callable, not {type(content).__name__}.")
+    content = content.strip()
+    if not content:
+        raise ConfigurationError("api_key is empty. Leave it out to use the environment's.")
+    return check_header("api_key", content, secret=True)
+
+
+def api_key(_: str, value: Any) -> Any:
+    """Return a key as a secret; what is called for the key at each use stays as it is."""
+    return value if callable(value) and not holds_secret(value) else Secret(key(value))
+
+
 def categories(name: str, value: Any) -> Sequence[str]:
     """Take at most two categories."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(category, str) for category in value):
@@ -156,6 +154,13 @@ def function(name: str, value: Any) -> Any:
     """Take what can be called, and is no coroutine function."""
     if not callable(value) or inspect.iscoroutinefunction(value):
         raise ConfigurationError(f"{name} takes a function that is not async, not {type(value).__name__}.")
+    return value
+
+
+def limiter(name: str, value: Any) -> Any:
+    """Take what has an `acquire`."""
+    if not callable(getattr(value, "acquire", None)) or isinstance(value, type):
+        raise ConfigurationError(f"{name} takes an object with acquire(requests, tokens), not {type(value).__name__}.")
     return value
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 from ._secret import SecretHolder
 from .cache import Cache
 from .gateways import Gateway
+from .limiter import Limiter
 from .preferences import ProviderPreferences
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class ClientOptions(TypedDict, total=False):
     app_categories: Sequence[str] | None
     extra_headers: Mapping[str, HeaderValue] | None
     extra_body: Mapping[str, Any] | None
+    limiter: Limiter | None
     before_request: Callable[[int], object] | None
     http_client: httpx.Client | None
     async_http_client: httpx.AsyncClient | None

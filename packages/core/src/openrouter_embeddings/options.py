@@ -12,6 +12,7 @@ from ._secret import Secret, holds_secret
 from .cache import Cache, open_cache
 from .errors import ConfigurationError
 from .gateways import ADDRESS_NOT_SET, Gateway, check_base_url, gateway_named
+from .limiter import BeforeRequest, Limiter
 from .option_types import ApiKey, Compression, EncodingFormat, HeaderValue, OnEmpty, OnError, OnTooLong
 from .preferences import ProviderPreferences, validate_preferences
 from .profiles import UNKNOWN, Profile, profile_for
@@ -179,11 +180,18 @@ class Options:
         must_be.json_mapping,
         "Merged into each request's body, field by field: for what is newer than this release.",
     )
+    limiter: Limiter | None = _option(
+        None,
+        must_be.limiter,
+        "A `Limiter` that other clients share, here or on other machines: it gives each request a lease or says when to"
+        " ask again, and is told what became of it. The client's own limits hold beneath it.",
+        shown=False,
+    )
     before_request: Callable[[int], object] | None = _option(
         None,
         must_be.function,
-        "Called before each request with its estimated tokens, and waited for: a limiter that other clients share. Where"
-        " there is an event loop, it is called in a thread.",
+        "Called before each request with its estimated tokens, in a thread, and waited for: the simplest limiter. In place"
+        " of `limiter`.",
         shown=False,
     )
     http_client: httpx.Client | None = _option(
@@ -220,11 +228,18 @@ class Options:
             )
         if self.server_cache is not None and not self.service.caches_answers:
             raise ConfigurationError(f"{self.service.name} keeps no answers. Leave server_cache out.")
+        if self.limiter is not None and self.before_request is not None:
+            raise ConfigurationError("limiter= and before_request= do the same. Give one of them.")
 
     @property
     def service(self) -> Gateway:
         """The gateway's facts."""
         return gateway_named(self.gateway)
+
+    @property
+    def shared_limiter(self) -> Limiter | None:
+        """The limiter that is asked before each request, in whichever way it was given."""
+        return BeforeRequest(self.before_request) if self.before_request is not None else self.limiter
 
     def address(self) -> str:
         """Return the base URL: as given, else from the environment, else the gateway's own."""
@@ -255,7 +270,7 @@ class Options:
             key = given()
             if not isinstance(key, str) and not holds_secret(key):
                 raise ConfigurationError(f"The callable api_key gave {type(key).__name__}, not a string.")
-            return must_be.key_text(key)
+            return must_be.key(key)
         if given is not None:
             assert isinstance(given, Secret)
             return given.get_secret_value()

@@ -84,6 +84,7 @@ class OptionFields(BaseModel):
         "extra_headers", exclude=True, repr=False
     )
     extra_body: Mapping[str, Any] | None = option("extra_body")
+    limiter: Any = option("limiter", exclude=True, repr=False)
     before_request: Any = option("before_request", exclude=True, repr=False)
     http_client: Any = option("http_client", exclude=True, repr=False)
     async_http_client: Any = option("async_http_client", exclude=True, repr=False)

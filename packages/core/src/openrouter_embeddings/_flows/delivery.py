@@ -99,8 +99,10 @@ class BatchRequest:
         """Return what an exchange of so many seconds came to, and what it tells the limiter."""
         verdict = self._verdict_on(answer, seconds)
         if isinstance(verdict, BatchResult):
-            costs = verdict.priced and not verdict.usage.server_cached  # what was free tells nothing about prices
-            return verdict, Feedback(Load.LANDED, cost=verdict.usage.cost if costs else None)
+            usage, is_free = verdict.usage, bool(verdict.usage.server_cached)
+            cost = usage.cost if verdict.priced else None
+            tokens = usage.total_tokens if usage.total_tokens or is_free else None
+            return verdict, Feedback(Load.LANDED, cost=cost, tokens=tokens, is_priced=not is_free)
         feedback = Feedback(verdict.load, retry_after=verdict.retry_after, cause=verdict, ends_calls=verdict.ends_calls)
         return verdict, feedback
 

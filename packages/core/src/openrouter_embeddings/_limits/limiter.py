@@ -52,8 +52,15 @@ class TrafficLimiter:
         """How many permits are out."""
         return len(self._active)
 
-    def acquire(self, now: float, tokens: int, *, lease: float) -> Permit | Wait | OverBudget:
-        """Return a permit for `lease` seconds, or what to wait for."""
+    def acquire(self, now: float, tokens: int, *, seconds: float, leaves: bool = True) -> Permit | Wait | OverBudget:
+        """Return a permit for so many seconds, or what to wait for.
+
+        Args:
+            now: The time.
+            tokens: Estimated tokens of the request.
+            seconds: For how long the permit is good.
+            leaves: Whether the request leaves at once; if not, `leave` says when it does.
+        """
         wait = self.obstacle(now)
         if wait is not None:
             self._had_to_wait = True
@@ -61,24 +68,34 @@ class TrafficLimiter:
         reserved = self.budget.reserve(tokens)
         if reserved is None:
             return Wait() if self.budget.may_fit_later(tokens) else OverBudget()
-        if not self._active and not self._had_to_wait:
-            self.pacer.skip_idle(now - self._last_release)
-        self.pacer.sent(now)
-        self._had_to_wait = False
         permit = Permit(
             epoch=self._epoch,
             probe=self.breaker.open_until is not None,
             in_flight_before=len(self._active),
             tokens=tokens,
             reserved_cost=reserved,
-            lease_ends=now + lease,
+            expires_at=now + seconds,
         )
         self.breaker.probing = permit.probe
         self._active.add(permit)
-        self.concurrency.sent(len(self._active))
         if self._piloting and self._pilot_ends is None:
             self._pilot_ends = now + self._pilot_seconds
+        if leaves:
+            self.leave(permit, now)
         return permit
+
+    def leave(self, permit: Permit, now: float) -> bool:
+        """Note that a request leaves; return False if it may not, because its permit was revoked or the breaker opened."""
+        may_pass = self.breaker.open_until is None or (permit.probe and not self.breaker.is_open(now))
+        if not permit.active or not may_pass:
+            return False
+        if len(self._active) == 1 and not self._had_to_wait:
+            self.pacer.skip_idle(now - self._last_release)
+        self.pacer.sent(now)
+        self._had_to_wait = False
+        permit.epoch, permit.in_flight_before = self._epoch, len(self._active) - 1
+        self.concurrency.sent(len(self._active))
+        return True
 
     def obstacle(self, now: float) -> Wait | None:
         """Return what keeps the next request from leaving, or None."""
@@ -103,7 +120,7 @@ class TrafficLimiter:
         if not self.cancel(permit):
             return False
         self._last_release = now
-        if feedback.cost is not None:
+        if feedback.cost is not None and feedback.is_priced:
             self.budget.pay(feedback.cost, permit.tokens)
         if feedback.load is Load.LANDED:
             self._landed(permit, now)
@@ -130,13 +147,13 @@ class TrafficLimiter:
         return True
 
     def take_back_expired(self, now: float) -> None:
-        """Revoke every permit whose lease has ended: its holder has stalled."""
-        for permit in [permit for permit in self._active if permit.lease_ends <= now]:
+        """Revoke every permit whose time is over: its holder has stalled."""
+        for permit in [permit for permit in self._active if permit.expires_at <= now]:
             self.cancel(permit)
 
     def next_expiry(self) -> float | None:
-        """Return when the next lease ends."""
-        return min((permit.lease_ends for permit in self._active), default=None)
+        """Return when the next permit expires."""
+        return min((permit.expires_at for permit in self._active), default=None)
 
     def forget_in_flight(self) -> None:
         """Start with nothing in flight: in a forked child, all of it belongs to the parent."""

@@ -24,6 +24,8 @@ class Feedback:
         load: What it says about the gateway's load.
         retry_after: Seconds that the gateway asked to wait.
         cost: USD that it was billed with, or None if the answer did not say.
+        tokens: Tokens that it was billed with, likewise.
+        is_priced: Whether the cost tells what the next request may cost. What the gateway had kept was free.
         cause: What to blame for a breaker that this opens.
         ends_calls: Whether every request that waits now would meet the same answer: a bad key, no credit.
     """
@@ -31,21 +33,23 @@ class Feedback:
     load: Load
     retry_after: float | None = None
     cost: float | None = None
+    tokens: int | None = None
+    is_priced: bool = True
     cause: object = None
     ends_calls: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Permit:
-    """The right to have one request in flight, until it is released or its lease ends.
+    """The right to have one request in flight, until it is released or expires.
 
     Attributes:
-        epoch: How often the breaker had opened when the permit was given.
+        epoch: How often the breaker had opened when the request left.
         probe: Whether it is the one request that may close a half-open breaker.
-        in_flight_before: How many other requests were in flight when it was given.
+        in_flight_before: How many other requests were in flight then.
         tokens: Estimated tokens of the request.
         reserved_cost: USD set aside for it.
-        lease_ends: When the permit is taken back from a holder that stands still.
+        expires_at: When the permit is taken back from a holder that stands still.
         active: False once it was released or taken back.
     """
 
@@ -54,7 +58,7 @@ class Permit:
     in_flight_before: int
     tokens: int
     reserved_cost: float
-    lease_ends: float
+    expires_at: float
     active: bool = True
 
 

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from openrouter_embeddings._flows import Flow
 
-from .performing import Block, Exchange, RunBeside, StartBeside, Wait, perform
+from .performing import perform
 from .runtime import Runtime
+from .steps import Begin, Block, Exchange, RunBeside, StartBeside, Wait
 from .waiting import TICK, CancelScope, TaskWaiter, ThreadWaiter
 
 T = TypeVar("T")
@@ -37,6 +38,8 @@ def drive(flow: Flow[T], runtime: Runtime, scope: CancelScope, group: _Threads |
                     done = runtime.transport.exchange(url, body, max_bytes=max_bytes, seconds=seconds, keyed=keyed)
                 case Block(work):
                     done = work()
+                case Begin(call):
+                    call.begin()
                 case RunBeside(flows):
                     done = _Threads(runtime, scope).run(flows)
                 case StartBeside(other):
@@ -106,9 +109,10 @@ async def adrive(flow: Flow[T], runtime: Runtime, scope: CancelScope, group: _Ta
                 case Exchange(url, body, max_bytes, seconds, keyed):
                     exchange = runtime.transport.aexchange
                     done = await exchange(url, body, max_bytes=max_bytes, seconds=seconds, keyed=keyed)
-                case Block(work, is_users):
-                    threads = runtime.user if is_users else runtime.disk
-                    done = await asyncio.get_running_loop().run_in_executor(threads, work)
+                case Block(work):
+                    done = await asyncio.get_running_loop().run_in_executor(runtime.disk, work)
+                case Begin(call):
+                    call.begin(asyncio.get_running_loop())
                 case RunBeside(flows):
                     done = await _Tasks(runtime, scope).run(flows)
                 case StartBeside(other):

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from openrouter_embeddings._flows import (
     AwaitShared,
@@ -17,18 +16,17 @@ from openrouter_embeddings._flows import (
     Fetch,
     Flow,
     Gather,
-    NotSent,
     NotSentReason,
     Send,
-    Sent,
     SharedOutcome,
     Sleep,
     Waker,
 )
-from openrouter_embeddings._limits import Feedback
 
 from .dispatcher import MARGIN
 from .runtime import Runtime
+from .sending import send
+from .steps import Block, Exchange, RunBeside, Steps, Wait
 from .waiting import CancelScope
 
 T = TypeVar("T")
@@ -36,53 +34,6 @@ W = TypeVar("W", bound=Waker)
 _MAX_LISTING = 64 * 1024 * 1024
 _CACHE_SECONDS = 60.0
 """What a disk may take before the call counts as one that stands still."""
-_BEFORE_REQUEST_SECONDS = 3600.0
-"""Likewise a limiter of the user's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait(Generic[W]):
-    """Wait on `waiter` for at most so many seconds."""
-
-    waiter: W
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """Exchange a request for its answer."""
-
-    url: str
-    body: bytes | None
-    max_bytes: int
-    seconds: float
-    keyed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Do what may block: off the loop, where there is one, and apart from the cache where it is the user's."""
-
-    work: Callable[[], Any]
-    is_users: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RunBeside:
-    """Run flows side by side to their ends, and those that they start; return results and errors."""
-
-    flows: Sequence[Flow[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class StartBeside:
-    """Run one more flow beside this one."""
-
-    flow: Flow[Any]
-
-
-Step: TypeAlias = Wait[W] | Exchange | Block | RunBeside | StartBeside
-Steps: TypeAlias = Generator[Step[W], Any, T]
 
 
 def perform(flow: Flow[T], runtime: Runtime, scope: CancelScope, waiter: Callable[[], W]) -> Steps[W, T]:
@@ -115,7 +66,7 @@ def perform(flow: Flow[T], runtime: Runtime, scope: CancelScope, waiter: Callabl
 def _performed(effect: Effect, runtime: Runtime, scope: CancelScope, waiter: Callable[[], W]) -> Steps[W, Any]:
     match effect:
         case Send():
-            return (yield from _send(effect, runtime, scope, waiter))
+            return (yield from send(effect, runtime, scope, waiter))
         case Fetch(url, keyed, timeout):
             return (yield Exchange(url, None, _MAX_LISTING, scope.seconds_left(timeout), keyed))
         case CacheGet(keys):
@@ -130,58 +81,6 @@ def _performed(effect: Effect, runtime: Runtime, scope: CancelScope, waiter: Cal
             return (yield from _await_shared(effect, scope, waiter))
         case Gather(flows):
             return (yield RunBeside(flows))
-
-
-def _send(
-    effect: Send[T], runtime: Runtime, scope: CancelScope, waiter: Callable[[], W]
-) -> Steps[W, Sent[T] | NotSent]:
-    if (before_request := runtime.before_request) is not None:
-        scope.will_move_within(_BEFORE_REQUEST_SECONDS)
-        yield Block(lambda: before_request(effect.tokens), is_users=True)
-    waiting = runtime.dispatcher.acquire(
-        scope,
-        waiter,
-        tokens=effect.tokens,
-        wait_budget=effect.wait_budget,
-        seconds=effect.timeout,
-        urgent=effect.urgent,
-    )
-    permit, waited = yield from _waits(waiting)
-    if isinstance(permit, NotSent):
-        return permit
-    feedback: Feedback | None = None
-    try:
-        if scope.cancelled or scope.is_out_of_time:
-            return NotSent(NotSentReason.CALL_STOPPED if scope.cancelled else NotSentReason.OUT_OF_TIME)
-        another = effect.start_beside() if effect.start_beside is not None else None
-        if another is not None:
-            yield StartBeside(another)
-        body = effect.build()
-        if body is None:
-            return NotSent(NotSentReason.NO_LONGER_NEEDED)
-        seconds = scope.seconds_left(effect.timeout)
-        scope.will_move_within(seconds + MARGIN)
-        answer = yield Exchange(runtime.url, body, effect.max_bytes, seconds)
-        verdict, feedback = effect.read(answer, seconds)
-        if feedback.ends_calls:
-            scope.cancel()  # before the permit is free: no other worker of the call may take it
-    finally:
-        released = runtime.dispatcher.release(permit, feedback)
-    return Sent(verdict, waited, *released, jitter=runtime.dispatcher.jitter())
-
-
-def _waits(waiting: Generator[tuple[W, float], None, T]) -> Steps[W, T]:
-    """Turn what the dispatcher waits on into steps."""
-    try:
-        while True:
-            try:
-                waker, seconds = next(waiting)
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            yield Wait(waker, seconds)
-    finally:
-        waiting.close()
 
 
 def _sleep(seconds: float, scope: CancelScope, waiter: Callable[[], W]) -> Steps[W, NotSentReason | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from openrouter_embeddings._fork import ForkAware, Lock
 from openrouter_embeddings._limits import TrafficLimiter
 from openrouter_embeddings._protocol import Response, TransportFailure
 from openrouter_embeddings.cache import GuardedCache
+from openrouter_embeddings.limiter import Limiter, LimiterWarning
 
 from .dispatcher import Dispatcher
 
@@ -43,7 +45,7 @@ class Runtime(ForkAware):
         transport: Exchanges requests for answers.
         cache: What is paid for, kept.
         url: Where embeddings are asked for.
-        before_request: The user's, called with the estimated tokens of each request.
+        shared_limiter: The user's, asked before each request, or None.
         clock: Monotonic seconds.
         jitter: Random numbers in [0, 1).
     """
@@ -55,22 +57,22 @@ class Runtime(ForkAware):
         transport: Transport,
         cache: GuardedCache,
         url: str,
-        before_request: Callable[[int], object] | None = None,
+        shared_limiter: Limiter | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.clock = clock
-        self.dispatcher = Dispatcher(limiter, clock=clock, jitter=jitter)
+        self.dispatcher = Dispatcher(limiter, clock=clock, jitter=jitter, asks=shared_limiter is not None)
         self.registry = InFlightRegistry(clock)
         self.transport = transport
         self.cache = cache
         self.url = url
-        self.before_request = before_request
+        self.shared_limiter = shared_limiter
         self.background: set[Any] = set()
         """What streams have begun and not seen through: futures and tasks."""
         self._lock = Lock()
+        self._has_reported = False
         self._disk: ThreadPoolExecutor | None = None
-        self._user: ThreadPoolExecutor | None = None
         super().__init__()
 
     @property
@@ -84,16 +86,15 @@ class Runtime(ForkAware):
                 self._disk = ThreadPoolExecutor(2, thread_name_prefix="openrouter-embeddings-cache")
             return self._disk
 
-    @property
-    def user(self) -> ThreadPoolExecutor:
-        """The thread in which asyncio waits for `before_request`."""
-        with self._lock:
-            if self._user is None:
-                self._user = ThreadPoolExecutor(1, thread_name_prefix="openrouter-embeddings-before-request")
-            return self._user
+    def report_lost_lease(self, failed: BaseException) -> None:
+        """Warn, once, that the user's limiter does not take its leases back."""
+        if not self._has_reported:
+            self._has_reported = True
+            message = f"The limiter could not take a lease back ({type(failed).__name__}); going on."
+            warnings.warn(message, LimiterWarning, stacklevel=2)
 
     def after_fork(self) -> None:
         """Drop what belongs to the parent: sockets, threads, streams."""
-        self._disk = self._user = None
+        self._disk = None
         self.transport.drop_connections()
         self.background.clear()

@@ -162,5 +162,5 @@ class ClientState:
             transport=transport,
             cache=GuardedCache(open_cache(options.cache)),
             url=self.gateway().embeddings_url,
-            before_request=options.before_request,
+            shared_limiter=options.shared_limiter,
         )

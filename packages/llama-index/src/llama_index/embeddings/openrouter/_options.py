@@ -122,6 +122,7 @@ class OptionFields(BaseEmbedding):
     app_title: str | None = unsaved("app_title")
     app_categories: Sequence[str] | None = unsaved("app_categories")
     extra_headers: Mapping[str, str | SecretStr | SkipJsonSchema[Callable[[], str]]] | None = unsaved("extra_headers")
+    limiter: Any = unsaved("limiter")
     before_request: Any = unsaved("before_request")
     http_client: Any = unsaved("http_client")
     async_http_client: Any = unsaved("async_http_client")
@@ -140,7 +141,8 @@ class OptionFields(BaseEmbedding):
         options = {name: value for name, value in given.items() if value is not None and value is not DEFAULTS[name]}
         if self.num_workers is not None:
             options["max_concurrency"] = min(self.num_workers, self.max_concurrency)
-        for theirs, ours in (("embeddings_cache", "cache"), ("rate_limiter", "before_request")):
+        same = (("embeddings_cache", "cache"), ("rate_limiter", "before_request"), ("rate_limiter", "limiter"))
+        for theirs, ours in same:
             if getattr(self, theirs) is not None and ours in options:
                 raise ConfigurationError(f"{theirs}= and {ours}= do the same. Give one of them.")
         if self.embeddings_cache is not None:

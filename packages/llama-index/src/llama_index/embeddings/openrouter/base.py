@@ -30,7 +30,16 @@ from openrouter_embeddings.words import without_values
 from ._observed import observed
 from ._options import DEFAULTS, WORDS, EmbeddingOptions, OptionFields, by_name
 
-_ALIVE = ("api_key", "cache", "embeddings_cache", "rate_limiter", "before_request", "http_client", "async_http_client")
+_ALIVE = (
+    "api_key",
+    "cache",
+    "embeddings_cache",
+    "rate_limiter",
+    "limiter",
+    "before_request",
+    "http_client",
+    "async_http_client",
+)
 _PAYLOAD = ("model_name", "embed_batch_size", "dimensions", "gateway", "provider")
 
 

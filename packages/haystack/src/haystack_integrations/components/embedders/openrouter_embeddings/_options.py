@@ -38,7 +38,8 @@ class TextEmbedderOptions(ClientOptions, total=False):
     ]
     api_base_url: Annotated[str | None, Own(DEFAULTS["base_url"], meaning_of("base_url"))]
     base_url: Never  # type: ignore[misc]  # Haystack says api_base_url
-    before_request: Never  # type: ignore[misc]  # alive, and cannot be saved
+    limiter: Never  # type: ignore[misc]  # alive, and cannot be saved
+    before_request: Never  # type: ignore[misc]
     on_error: Never  # type: ignore[misc]  # Haystack says raise_on_failure
     on_empty: Annotated[ErrorOrZero, Own("error", ERROR_OR_ZERO)]  # type: ignore[misc]  # fewer than the core's
     http_client: Never  # type: ignore[misc]
@@ -108,7 +109,7 @@ _NOT_TAKEN = {
     "openai_proxy proxy proxies": "the proxy of HTTPS_PROXY is used",
     "verify_ssl verify ssl_verify": "certificates are checked, and SSL_CERT_FILE names a CA of yours",
     "on_error": "raise_on_failure=False of the document embedders says so here, and names the documents",
-    "before_request rate_limiter requests_per_minute tokens_per_minute": "a component is saved, and a limiter cannot be."
+    "limiter before_request rate_limiter requests_per_minute tokens_per_minute": "a component is saved, and a limiter cannot be."
     " The pace is learnt from what the gateway refuses, and max_concurrency= bounds it",
 }
 WORDS = Words(

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from openrouter_embeddings.client import unpickled
+
 # Set while conftest is imported: the frameworks read these when they are imported themselves.
 for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "INFRON_", "OPENAI_COMPATIBLE_"))]:
     # These are orders to the tests, not to the library.
@@ -71,6 +73,12 @@ def no_socket_beyond_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+
+
+@pytest.fixture(autouse=True)
+def no_client_of_an_earlier_test() -> None:
+    """Forget the clients that earlier tests have unpickled."""
+    unpickled._states.clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

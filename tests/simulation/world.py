@@ -25,7 +25,7 @@ from openrouter_embeddings._runtime import CancelScope, Runtime
 from openrouter_embeddings._runtime.performing import Block, Exchange, RunBeside, StartBeside, Wait, perform
 from openrouter_embeddings.cache import GuardedCache
 from openrouter_embeddings.client.calls import Call, embed_call
-from openrouter_embeddings.client.state import ClientState
+from openrouter_embeddings.client.state import ClientState, Streams
 from openrouter_embeddings.client.streams import StreamWindow
 from openrouter_embeddings.options import Options
 
@@ -215,7 +215,7 @@ class World:
         from openrouter_embeddings._flows import embed_each
         from openrouter_embeddings.client.streams import _slices
 
-        window: StreamWindow[Any] = StreamWindow(self.state, texts, input_type, None)
+        window: StreamWindow[Any] = StreamWindow(self.state, Streams(), texts, input_type, None)
         caller.began.append(self.now)
         slicer = window.begin()
 

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Protocol
 
 from openrouter_embeddings._flows import InFlightRegistry
 from openrouter_embeddings._fork import ForkAware, Lock
@@ -66,8 +66,6 @@ class Runtime(ForkAware):
         self.cache = cache
         self.url = url
         self.before_request = before_request
-        self.background: set[Any] = set()
-        """What streams have begun and not seen through: futures and tasks."""
         self._lock = Lock()
         self._disk: ThreadPoolExecutor | None = None
         self._user: ThreadPoolExecutor | None = None
@@ -93,7 +91,6 @@ class Runtime(ForkAware):
             return self._user
 
     def after_fork(self) -> None:
-        """Drop what belongs to the parent: sockets, threads, streams."""
+        """Drop what belongs to the parent: sockets and threads."""
         self._disk = self._user = None
         self.transport.drop_connections()
-        self.background.clear()

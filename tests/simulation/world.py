@@ -13,7 +13,7 @@ import itertools
 import json
 import math
 import random
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -140,13 +140,33 @@ class Handle:
             self.bell.wake()
 
 
-class World:
-    """One client, one gateway, any number of callers, and a clock that jumps from event to event."""
+@dataclass(slots=True)
+class Timeline:
+    """What happens when, in all processes."""
 
-    def __init__(self, gateway: Gateway, *, seed: int = 0, cache: Any = None, **options: Any) -> None:
-        self.now = 0.0
+    now: float = 0.0
+    events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    order: Iterator[int] = field(default_factory=itertools.count)
+
+
+class World:
+    """One client, one gateway, any number of callers, and a clock that jumps from event to event.
+
+    Args:
+        gateway: What answers.
+        seed: Of what is random.
+        cache: Of the client.
+        beside: A world that has this one's gateway and clock: another process.
+        **options: Of the client.
+    """
+
+    def __init__(
+        self, gateway: Gateway, *, seed: int = 0, cache: Any = None, beside: World | None = None, **options: Any
+    ) -> None:
+        self.time = beside.time if beside is not None else Timeline()
         self.wall = 1_700_000_000.0
         """Wall-clock seconds at the time 0. A test may move it while the world runs."""
+        self.dead = False
         self.requests: list[Request] = []
         self.checks: list[Callable[[], None]] = []
         """Called before time goes on."""
@@ -154,8 +174,6 @@ class World:
         """The longest that the cache takes."""
         self._disk = random.Random(seed)
         self._gateway = gateway
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
         self.options = Options(model=MODEL, api_key="secret-key", normalize=False, cache=cache, **options)
         self.state = ClientState(self.options)
         limiter = TrafficLimiter(
@@ -172,6 +190,21 @@ class World:
             clock=lambda: self.now,
             jitter=random.Random(seed).random,
         )
+
+    @property
+    def now(self) -> float:
+        """The time, the same in all processes."""
+        return self.time.now
+
+    @now.setter
+    def now(self, moment: float) -> None:
+        self.time.now = moment
+
+    def die(self) -> None:
+        """Be killed: nothing goes on, nothing is written, what is in flight is lost, and so is what is not written yet."""
+        self.dead = True
+        for request in self.requests:
+            request.abandoned = request.abandoned or not request.answered < self.now - self.disk_seconds
 
     @property
     def limiter(self) -> TrafficLimiter:
@@ -257,8 +290,15 @@ class World:
 
     # -------------------------------------------------------------------------------------------------- driver
 
-    def drive(self, flow: Flow[Any], scope: CancelScope, loop: Loop, group: Group | None = None) -> Process:
-        """Run a flow, as `drive` and `adrive` do."""
+    def drive(self, flow: Flow[Any], scope: CancelScope, loop: Loop) -> Process:
+        """Run the flow of a call, as `drive` and `adrive` do."""
+        try:
+            return (yield from self._drive(flow, scope, loop))
+        finally:
+            if not self.dead:
+                self.runtime.end_call(scope, wait=True)
+
+    def _drive(self, flow: Flow[Any], scope: CancelScope, loop: Loop, group: Group | None = None) -> Process:
         steps = perform(flow, self.runtime, scope, lambda: Bell(self))
         done: Any = None
         raised: BaseException | None = None
@@ -289,12 +329,15 @@ class World:
 
     def _block(self, work: Callable[[], Any]) -> Process:
         """Use the disk. A thread does so: it goes on where the process that waits for it is cancelled."""
+        seconds = self.disk_seconds * self._disk.random()
+        written = self.now + seconds
         try:
-            if self.disk_seconds:
-                yield Bell(self), self.disk_seconds * self._disk.random()
-        finally:
-            done = work()
-        return done
+            if seconds:
+                yield Bell(self), seconds
+        except Cancelled:
+            self.do_at(written, work)
+            raise
+        return work()
 
     def _exchange(self, step: Exchange, loop: Loop) -> Process:
         assert step.body is not None
@@ -339,12 +382,13 @@ class World:
     def do_at(self, moment: float, what: Callable[[], None]) -> None:
         """Let something happen at a moment."""
         if moment < math.inf:
-            heapq.heappush(self._events, (moment, next(self._order), what))
+            event = (moment, next(self.time.order), lambda: None if self.dead else what())
+            heapq.heappush(self.time.events, event)
 
     def run(self, until: float = math.inf) -> None:
         """Go from event to event until nothing is left to happen, or the time has come."""
-        while self._events and self._events[0][0] <= until:
-            moment, _, what = heapq.heappop(self._events)
+        while self.time.events and self.time.events[0][0] <= until:
+            moment, _, what = heapq.heappop(self.time.events)
             if moment > self.now:
                 for check in self.checks:
                     check()
@@ -405,7 +449,7 @@ class Group:
 
         def running() -> Process:
             try:
-                outcome[0] = yield from self._world.drive(flow, self._scope, self._loop, self)
+                outcome[0] = yield from self._world._drive(flow, self._scope, self._loop, self)
             except (Exception, Cancelled) as failed:
                 outcome[0] = failed
                 self._scope.cancel()

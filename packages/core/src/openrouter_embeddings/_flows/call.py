@@ -18,6 +18,7 @@ from openrouter_embeddings.usage import Usage
 
 from .batches import Batch, BatchQueue
 from .effects import Flow
+from .elsewhere import Elsewhere
 from .inflight import CallShare, SharedOutcome
 from .learned import LearnedLimits
 from .outcome import Outcome
@@ -87,6 +88,7 @@ class EmbedCall:
         self.failures: dict[int, EmbeddingError] = {}
         self.out_of_time = False
         """Whether the call's own time has cut a wait or an exchange short: no concern of the calls that share inputs."""
+        self.elsewhere = Elsewhere()
         self.empty_inputs = [index for index, item in enumerate(inputs.items) if item == ""]
         """Empty texts, where they are allowed: never sent."""
         self.worker: Callable[[], Flow[None]] | None = None

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from openrouter_embeddings._flows import (
     AwaitShared,
+    CacheClaim,
     CacheGet,
     CachePut,
     Effect,
@@ -26,6 +27,7 @@ from openrouter_embeddings._flows import (
     Waker,
 )
 from openrouter_embeddings._limits import Feedback
+from openrouter_embeddings.cache import Claimed
 
 from .dispatcher import MARGIN
 from .runtime import Runtime
@@ -36,6 +38,8 @@ W = TypeVar("W", bound=Waker)
 _MAX_LISTING = 64 * 1024 * 1024
 _CACHE_SECONDS = 60.0
 """What a disk may take before the call counts as one that stands still."""
+_CLAIM_MARGIN = 10.0
+"""What a claim lasts beyond its exchange, so that what landed can be written down."""
 _BEFORE_REQUEST_SECONDS = 3600.0
 """Likewise a limiter of the user's."""
 
@@ -121,9 +125,10 @@ def _performed(effect: Effect, runtime: Runtime, scope: CancelScope, waiter: Cal
         case CacheGet(keys):
             scope.will_move_within(_CACHE_SECONDS)
             return (yield Block(lambda: runtime.cache.get(keys)))
-        case CachePut(items):
-            scope.will_move_within(_CACHE_SECONDS)
-            return (yield Block(lambda: runtime.cache.put(items)))
+        case CachePut():
+            return (yield from _put(effect, runtime, scope))
+        case CacheClaim(keys, seconds):
+            return (yield from _claim(keys, seconds, runtime, scope))
         case Sleep(seconds):
             return (yield from _sleep(seconds, scope, waiter))
         case AwaitShared():
@@ -151,6 +156,10 @@ def _send(
         return permit
     feedback: Feedback | None = None
     try:
+        if effect.keys and runtime.cache.takes_claims:
+            claimed = yield from _claim(effect.keys, effect.timeout, runtime, scope)
+            if len(claimed.own) < len(effect.keys):
+                return NotSent(NotSentReason.CLAIMED_ELSEWHERE)
         if scope.cancelled or scope.is_out_of_time:
             return NotSent(NotSentReason.CALL_STOPPED if scope.cancelled else NotSentReason.OUT_OF_TIME)
         another = effect.start_beside() if effect.start_beside is not None else None
@@ -168,6 +177,34 @@ def _send(
     finally:
         released = runtime.dispatcher.release(permit, feedback)
     return Sent(verdict, waited, *released, jitter=runtime.dispatcher.jitter())
+
+
+def _claim(keys: Sequence[bytes], seconds: float, runtime: Runtime, scope: CancelScope) -> Steps[W, Claimed]:
+    """Claim keys for an exchange of so many seconds. What is claimed when the call has ended is given up at once."""
+
+    def claim() -> Claimed:
+        claimed = runtime.cache.claim(keys, seconds + _CLAIM_MARGIN)
+        scope.claimed.update(claimed.own)
+        if scope.cancelled:
+            runtime.cache.unclaim(list(claimed.own))
+        return claimed
+
+    scope.will_move_within(_CACHE_SECONDS)
+    claimed: Claimed = yield Block(claim)
+    return claimed
+
+
+def _put(effect: CachePut, runtime: Runtime, scope: CancelScope) -> Steps[W, None]:
+    def put() -> None:
+        try:
+            runtime.cache.put(effect.items)
+        finally:
+            if effect.kept is not None:
+                effect.kept()
+
+    scope.will_move_within(_CACHE_SECONDS)
+    scope.claimed.difference_update(effect.items)  # the cache gives them up, whether or not somebody waits for it still
+    yield Block(put)
 
 
 def _waits(waiting: Generator[tuple[W, float], None, T]) -> Steps[W, T]:

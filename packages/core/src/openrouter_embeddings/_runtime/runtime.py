@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Protocol
 
 from openrouter_embeddings._flows import InFlightRegistry
@@ -15,6 +16,7 @@ from openrouter_embeddings._protocol import Response, TransportFailure
 from openrouter_embeddings.cache import GuardedCache
 
 from .dispatcher import Dispatcher
+from .waiting import CancelScope
 
 
 class Transport(Protocol):
@@ -89,6 +91,17 @@ class Runtime(ForkAware):
             if self._user is None:
                 self._user = ThreadPoolExecutor(1, thread_name_prefix="openrouter-embeddings-before-request")
             return self._user
+
+    def end_call(self, scope: CancelScope, *, wait: bool) -> None:
+        """Give up what a call has claimed in the cache and not stored, now or in a thread."""
+        if not scope.claimed:
+            return
+        keys = list(scope.claimed)
+        if wait:
+            self.cache.unclaim(keys)
+        else:
+            with suppress(RuntimeError):  # the interpreter ends
+                self.disk.submit(self.cache.unclaim, keys)
 
     def after_fork(self) -> None:
         """Drop what belongs to the parent: sockets and threads."""

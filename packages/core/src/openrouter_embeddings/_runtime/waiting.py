@@ -57,6 +57,8 @@ class CancelScope:
         self, clock: Callable[[], float], seconds: float | None = None, share: CallShare | None = None
     ) -> None:
         self.cancelled = False
+        self.claimed: set[bytes] = set()
+        """What the call has claimed in the cache, and neither stored nor given up."""
         self._clock = clock
         self._deadline = None if seconds is None else clock() + seconds
         self._share = share

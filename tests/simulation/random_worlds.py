@@ -16,6 +16,7 @@ from openrouter_embeddings import MemoryCache
 from openrouter_embeddings._protocol import Response, TransportFailure, TransportFault
 
 from .answers import answer_with, numbers, refusal, right_answer, right_rows
+from .shared_cache import SharedCache, Store
 from .world import Answer, Caller, Loop, Request, World
 
 Fault = Callable[["RandomGateway", World, Request], "Answer | None"]
@@ -49,7 +50,7 @@ class RandomGateway:
         self.ambiguous: list[Request] = []
         """Requests that may have been billed, by what the client was told."""
         self._until: list[float] = []
-        self._was_wide = False
+        self._was_wide: set[World] = set()
 
     def __call__(self, world: World, request: Request) -> Answer:
         latency, answer = self._answer(world, request)
@@ -68,8 +69,10 @@ class RandomGateway:
         """Return whether an answer of another width can be told from a right one: twice in a row it is believed."""
         if world.options.dimensions is not None:
             return True
-        first, self._was_wide = not self._was_wide, self._was_wide or world.state.learned.dimensions is not None
-        return first and self._was_wide
+        first = world not in self._was_wide
+        if world.state.learned.dimensions is not None:
+            self._was_wide.add(world)
+        return first and world in self._was_wide
 
     def _is_right(self, request: Request, answer: Response) -> bool:
         data = json.loads(answer.body).get("data")
@@ -178,6 +181,12 @@ class RandomWorld:
     cached: bool = False
     stalls: bool = False
     cancels: bool = False
+    second: World | None = None
+    """Another process on the same cache."""
+
+    @property
+    def worlds(self) -> list[World]:
+        return [self.world] if self.second is None else [self.world, self.second]
 
 
 def make(seed: int) -> RandomWorld:
@@ -185,14 +194,36 @@ def make(seed: int) -> RandomWorld:
     chance = random.Random(seed)
     gateway = RandomGateway(chance)
     cached = chance.random() < 0.4
-    world = World(gateway, seed=seed, cache=MemoryCache() if cached else None, **_options(chance))
+    of_processes = random.Random(-seed - 1)  # so that the worlds of one process are what they were
+    store = Store() if cached and of_processes.random() < 0.6 else None
+    cache = SharedCache(store) if store is not None else MemoryCache() if cached else None
+    world = World(gateway, seed=seed, cache=cache, **_options(chance))
     world.disk_seconds = chance.choice([0.0, 0.05, 0.3])
     made = RandomWorld(seed, world, gateway, cached=cached)
     _add_faults(chance, gateway)
     pool = numbers(chance.choice([3, 10, 40]))
     gateway.bad_texts = set(chance.sample(pool, 1)) if chance.random() < 0.15 else set()
     gateway.long_texts = set(chance.sample(pool, 1)) if chance.random() < 0.1 else set()
-    for _ in range(chance.randint(1, 5)):
+    _add_callers(chance, made, world, pool, chance.randint(1, 5))
+    if store is not None:
+        store.clock = lambda: world.now
+        _add_process(of_processes, made, store, pool)
+    return made
+
+
+def _add_process(chance: random.Random, made: RandomWorld, store: Store, pool: list[str]) -> None:
+    """Let another process work with the same cache, and perhaps be killed."""
+    given = made.world.options.given()
+    options = {name: given[name] for name in _options(chance) if name in given}
+    made.second = World(made.gateway, seed=-made.seed - 1, cache=SharedCache(store), beside=made.world, **options)
+    made.second.disk_seconds = made.world.disk_seconds
+    _add_callers(chance, made, made.second, pool, chance.randint(1, 3))
+    if chance.random() < 0.4:
+        made.second.do_at(chance.random() * 12.0, made.second.die)
+
+
+def _add_callers(chance: random.Random, made: RandomWorld, world: World, pool: list[str], count: int) -> None:
+    for _ in range(count):
         loop = Loop()
         start = chance.choice([0.0, chance.random() * 10.0])
         if chance.random() < 0.2:
@@ -206,8 +237,7 @@ def make(seed: int) -> RandomWorld:
                 for texts in calls
             ]
             made.callers.append((world.call(*makers, loop=loop, start=start), calls))
-        _disturb(chance, made, loop)
-    return made
+        _disturb(chance, made, world, loop)
 
 
 def _options(chance: random.Random) -> dict[str, Any]:
@@ -245,9 +275,9 @@ def _texts(chance: random.Random, pool: list[str]) -> list[str]:
     return [chance.choice(pool) for _ in range(count)]
 
 
-def _disturb(chance: random.Random, made: RandomWorld, loop: Loop) -> None:
+def _disturb(chance: random.Random, made: RandomWorld, world: World, loop: Loop) -> None:
     """Let a caller be cancelled, or its loop stand still for a while, or for ever."""
-    world, last = made.world, (made.callers or made.streams)[-1][0]
+    last = (made.callers or made.streams)[-1][0]
     if chance.random() < 0.15:
         made.cancels = True
         runner = last.runner

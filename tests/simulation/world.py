@@ -115,6 +115,11 @@ class Caller:
     began: list[float] = field(default_factory=list)
     ended: list[float] = field(default_factory=list)
     runner: Runner | None = None
+    world: World | None = None
+
+    @property
+    def is_dead(self) -> bool:
+        return self.world is not None and self.world.dead
 
 
 @dataclass(slots=True, eq=False)
@@ -218,7 +223,7 @@ class World:
 
     def call(self, *makers: Callable[[], Call[Any]], loop: Loop | None = None, start: float = 0.0) -> Caller:
         """Let somebody make these calls, one after another; those that fail do not keep them from the next."""
-        caller = Caller(loop or Loop())
+        caller = Caller(loop or Loop(), world=self)
 
         def calling() -> Process:
             for make in makers:
@@ -235,7 +240,7 @@ class World:
 
     def stream(self, texts: Iterable[Any], input_type: Any = "document", *, start: float = 0.0, **how: Any) -> Caller:
         """Let somebody iterate over a stream; each outcome is a batch."""
-        caller = Caller(how.pop("loop", None) or Loop())
+        caller = Caller(how.pop("loop", None) or Loop(), world=self)
         caller.runner = self.start(self._streaming(caller, texts, input_type, **how), caller.loop, at=start)
         return caller
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
+
+from openrouter_embeddings.errors import ConfigurationError
 
 from .connection import SqliteFile
 from .sqlite_file import connect, transaction
@@ -21,15 +25,24 @@ _BUSY_SECONDS = 2
 
 
 class ClaimsFile(SqliteFile):
-    """The claims on one cache file. The clock is the machine's, as processes have no other in common."""
+    """The claims on one cache file. The clock is the machine's, as processes have no other in common.
 
-    def _fresh(self) -> None:
-        super()._fresh()
+    Args:
+        path: The file.
+        warned: Set once there was a warning of the cache: one is enough.
+    """
+
+    def __init__(self, path: Path, warned: threading.Event) -> None:
+        super().__init__(path)
+        self._warned = warned
         self._owner = os.urandom(16)
         self._has_claimed = False
 
     def _connect(self) -> sqlite3.Connection:
-        connection = connect(self.path, "normal", table=_TABLE, page_size=4096)
+        try:
+            connection = connect(self.path, "normal", table=_TABLE, page_size=4096)
+        except ConfigurationError as error:  # a symlink, or another user's: no reason to stop
+            raise OSError(error.message) from None
         connection.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
         connection.execute("DELETE FROM claims WHERE until < ?", (time.time(),))
         return connection

@@ -39,7 +39,7 @@ class SqliteFile(ForkAware):
 
     def _fresh(self) -> None:
         self.failures = 0
-        self._warned = False
+        self._warned = threading.Event()
         self._failed: Exception | None = None
         self._connection: sqlite3.Connection | None = None
         self._pid = os.getpid()
@@ -105,8 +105,8 @@ class SqliteFile(ForkAware):
 
     def _report(self, error: Exception) -> None:
         self.failures += 1
-        if not self._warned:
-            self._warned = True
+        if not self._warned.is_set():
+            self._warned.set()
             warnings.warn(f"The embedding cache {self.path} is not working: {error}.", CacheWarning, stacklevel=4)
 
     # --------------------------------------------------------------------------------------------------- fork

@@ -65,7 +65,7 @@ class SqliteCache(SqliteFile):
 
     def _fresh(self) -> None:
         super()._fresh()
-        self._claims = ClaimsFile(Path(f"{self.path}-claims"))
+        self._claims = ClaimsFile(Path(f"{self.path}-claims"), self._warned)
 
     @property
     def secret(self) -> bytes | None:

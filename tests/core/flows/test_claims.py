@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from openrouter_embeddings import errors
+from openrouter_embeddings import MemoryCache, errors
 
 from ...simulation.answers import all_right, numbers, refusal, right_answer
 from ...simulation.shared_cache import SharedCache, Store
@@ -141,3 +141,21 @@ def test_what_is_stored_with_another_width_is_paid_for_without_a_claim():
     second.run()
     assert all_right(caller.outcomes[0], texts)
     assert len(second.requests) == 1
+
+
+def test_what_a_cancelled_call_has_landed_is_handed_on_until_it_is_written():
+    world = World(lambda world, request: (1.0, right_answer(request)), cache=MemoryCache())
+    keys = world.embed(["1"])().embeds[0].keys
+    caller = world.call(world.embed(["1"]))
+    world.do_at(1.0 - 1e-6, lambda: setattr(world, "disk_seconds", 100.0))
+    world.do_at(1.1, lambda: world.cancel(caller.runner))
+    later = world.call(world.embed(["1"]), start=1.2)
+    world.do_at(1.15, lambda: setattr(world, "disk_seconds", 0.0))
+    world.run(until=1.3)
+    assert caller.outcomes
+    assert not world.options.cache.get(keys), "it is still being written"
+    assert all_right(later.outcomes[0], ["1"])
+    world.run()
+    assert len(world.requests) == 1
+    assert world.options.cache.get(keys)
+    assert not owners(world)

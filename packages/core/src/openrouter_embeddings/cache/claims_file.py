@@ -6,7 +6,6 @@ own. Nothing in it is worth a write to the disk at once: a claim that is lost co
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from openrouter_embeddings.errors import ConfigurationError
 
 from .connection import SqliteFile
+from .owners import has_ended, new_owner
 from .sqlite_file import connect, transaction
 from .table import KEYS_PER_SELECT
 
@@ -35,7 +35,7 @@ class ClaimsFile(SqliteFile):
     def __init__(self, path: Path, warned: threading.Event) -> None:
         super().__init__(path)
         self._warned = warned
-        self._owner = os.urandom(16)
+        self._owner = new_owner()
         self._has_claimed = False
 
     def _connect(self) -> sqlite3.Connection:
@@ -62,15 +62,17 @@ class ClaimsFile(SqliteFile):
     def after_fork(self) -> None:
         """Be another owner than the parent."""
         super().after_fork()
-        self._owner = os.urandom(16)
+        self._owner = new_owner()
 
 
 def _claim(connection: sqlite3.Connection, keys: Sequence[bytes], owner: bytes, seconds: float) -> set[bytes]:
     free, now = set(keys), time.time()
     with transaction(connection):
         for chunk in _chunks(keys):
-            sql = f"SELECT k FROM claims WHERE owner <> ? AND until > ? AND k IN ({_marks(chunk)})"  # noqa: S608  only question marks
-            free.difference_update(key for (key,) in connection.execute(sql, (owner, now, *chunk)))
+            sql = f"SELECT k, owner FROM claims WHERE owner <> ? AND until > ? AND k IN ({_marks(chunk)})"  # noqa: S608  only question marks
+            taken = connection.execute(sql, (owner, now, *chunk)).fetchall()
+            ended = {other for other in {other for _, other in taken} if has_ended(other)}
+            free.difference_update(key for key, other in taken if other not in ended)
         rows = [(key, owner, now + seconds) for key in sorted(free)]
         connection.executemany("INSERT OR REPLACE INTO claims VALUES (?, ?, ?)", rows)
     return free

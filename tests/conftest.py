@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from openrouter_embeddings.client import unpickled
+
 # Set while conftest is imported: the frameworks read these when they are imported themselves.
 for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "INFRON_", "OPENAI_COMPATIBLE_"))]:
     # These are orders to the tests, not to the library.
@@ -101,6 +103,12 @@ def unmeasured() -> Iterator[None]:
     measuring.stop()
     yield
     measuring.start()
+
+
+@pytest.fixture(autouse=True)
+def no_client_of_an_earlier_test() -> None:
+    """Forget the clients that earlier tests have unpickled."""
+    unpickled._states.clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -127,3 +127,16 @@ def report_with_a_hurt_cache(
         else:
             told = [str(one.message) for one in said if issubclass(one.category, CacheWarning)]
             pipe.send(([one.embeddings for one in results], [one.usage.cached for one in results], told))
+
+
+def embed_when_told(pipe: Connection, options: Mapping[str, Any], path: str, wanted: Sequence[str]) -> None:
+    """Say "ready", wait for a word, embed, and report the embeddings and how many of them were in the cache."""
+    pipe.send("ready")
+    pipe.recv()
+    try:
+        with Client(MODEL, **options, cache=path) as client:
+            result = client.embed_documents(wanted)
+    except BaseException:
+        pipe.send(traceback.format_exc())
+    else:
+        pipe.send((result.embeddings, result.usage.cached))

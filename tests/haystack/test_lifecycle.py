@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import pickle
 from typing import Any
 
@@ -40,3 +41,12 @@ def test_a_pickle_holds_the_name_of_the_variable_and_not_the_key(text_embedder: 
     one = text_embedder()
     one.run("copy a directory")
     assert KEY.encode() not in pickle.dumps(one)
+
+
+def test_two_that_are_unpickled_share_a_client_and_a_deep_copy_does_not(documents_embedder: Any) -> None:
+    one = documents_embedder()
+    data = pickle.dumps(one)
+    first, second = pickle.loads(data), pickle.loads(data)
+    assert first.client._state is second.client._state
+    assert first.client._state is not one.client._state
+    assert copy.deepcopy(first).client._state is not first.client._state

@@ -209,6 +209,15 @@ def test_a_key_from_the_environment_travels_as_the_variables_name(monkeypatch: p
     assert pickle.loads(pickled).api_key.get_secret_value() == "the worker's own"
 
 
+def test_two_that_are_unpickled_share_a_client_and_a_deep_copy_does_not():
+    model = OpenRouterEmbeddings(model=MODEL)
+    data = pickle.dumps(model)
+    first, second = pickle.loads(data), pickle.loads(data)
+    assert first.client._state is second.client._state is second.async_client._state
+    assert first.client._state is not model.client._state
+    assert copy.deepcopy(first).client._state is not first.client._state
+
+
 def test_a_copy_has_the_same_options_and_a_client_of_its_own(copied: Any):
     model = OpenRouterEmbeddings(model=MODEL, api_key=KEY, dimensions=64, provider={"order": ["deepinfra"]})
     twin = copied(model)

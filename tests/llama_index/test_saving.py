@@ -134,6 +134,15 @@ def test_a_literal_key_travels_in_a_pickle(make, embeddings_gateway):
     assert first.headers["authorization_sha256"] == second.headers["authorization_sha256"]
 
 
+def test_two_that_are_unpickled_share_a_client_and_a_deep_copy_does_not(make):
+    embedder = make()
+    data = pickle.dumps(embedder)
+    first, second = pickle.loads(data), pickle.loads(data)
+    assert first.client._state is second.client._state is second.async_client._state
+    assert first.client._state is not embedder.client._state
+    assert copy.deepcopy(first).client._state is not first.client._state
+
+
 def test_an_environment_key_does_not(make, monkeypatch, embeddings_gateway):
     monkeypatch.setenv("OPENROUTER_API_KEY", CANARY)
     embedder = make(api_key=None)

@@ -16,8 +16,9 @@ from openrouter_embeddings._limits.breaker import CircuitBreaker
 from openrouter_embeddings._limits.limiter import TrafficLimiter
 from openrouter_embeddings._limits.pacer import Pacer
 from openrouter_embeddings._protocol import Remedy, answers
-from openrouter_embeddings._runtime import dispatcher
+from openrouter_embeddings._runtime import Runtime, dispatcher, storing
 from openrouter_embeddings._runtime.waiting import CancelScope
+from openrouter_embeddings.cache import Claimed, GuardedCache
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
@@ -122,6 +123,35 @@ def _an_outage_costs_a_row(original: Any) -> Any:
     return lambda self: None if self.settings.on_error == "null" else original(self)
 
 
+def _claim_everything(original: Any) -> Any:
+    """Take what another process has claimed."""
+
+    def claim(self: Any, keys: Any, seconds: float) -> Claimed:
+        return Claimed(frozenset(keys), original(self, keys, seconds).known)
+
+    return claim
+
+
+def _claim_without_a_look(original: Any) -> Any:
+    """Claim what another process has just stored and given up."""
+
+    def claim(self: Any, keys: Any, seconds: float) -> Claimed:
+        claimed = original(self, keys, seconds)
+        return Claimed(claimed.own | claimed.known.keys(), {})
+
+    return claim
+
+
+def _abandon_what_is_being_written(original: Any) -> Any:
+    """Give up what has landed and is not in the cache yet."""
+
+    def abandon(self: Any, members: Any, causes: Any) -> None:
+        original(self, members, causes)
+        self.kept(members)
+
+    return abandon
+
+
 BUGS: dict[str, Plant] = {
     "a wake-up is lost": _wrapped(dispatcher.Dispatcher, "_serve", _serve_one),
     "a cancelled request keeps its permit": _wrapped(dispatcher.Dispatcher, "release", _keep_permit_of_the_cancelled),
@@ -143,6 +173,11 @@ BUGS: dict[str, Plant] = {
     ),
     "the pace is never forgotten": _replaced(Pacer, "_shorten", lambda self, factor: None),
     "a deadline is ignored": _replaced(CancelScope, "seconds_left", lambda self, most: most),
+    "claims of other processes are ignored": _wrapped(GuardedCache, "claim", _claim_everything),
+    "what is claimed is not looked up": _wrapped(GuardedCache, "claim", _claim_without_a_look),
+    "claims in the cache are not given up": _replaced(Runtime, "end_call", lambda self, scope, *, wait: None),
+    "claims are too short": _replaced(storing, "_CLAIM_MARGIN", -60.0),
+    "what is being written is given up": _wrapped(CallShare, "abandon", _abandon_what_is_being_written),
     "cached rows are not looked at again": _replaced(CallShare, "has_newer_results", lambda self: False),
     "an outage costs a row": _wrapped(EmbedCall, "cause_to_raise", _an_outage_costs_a_row),
     "a failure is forgotten": _replaced(EmbedCall, "fail", lambda self, members, error: None),

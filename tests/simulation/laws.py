@@ -14,7 +14,8 @@ from openrouter_embeddings.stream import StreamBatch
 
 from .answers import all_right, numbers, vector
 from .random_worlds import RandomWorld
-from .world import Cancelled
+from .shared_cache import SharedCache
+from .world import Cancelled, World
 
 FOR_EVER = 1e8
 
@@ -74,18 +75,33 @@ def gone(made: RandomWorld) -> bool:
 
 def _while_it_runs(made: RandomWorld) -> None:
     """No more in flight than is allowed; nobody waits for what is there; equal inputs are in flight once."""
-    world, dispatcher = made.world, made.world.runtime.dispatcher
-    _require(world.limiter.in_flight <= world.options.max_concurrency, "too many permits are out", made)
+    for world in made.worlds:
+        if not world.dead:
+            _process_keeps_its_limits(made, world)
     if not made.stalls:
-        open_now = [request for request in world.requests if request.is_open]
-        _require(len(open_now) <= world.options.max_concurrency, "too many requests are in flight", made)
-        if dispatcher.waiting and world.options.max_cost is None:
-            entry = dispatcher._lines.next(world.now)
-            wait = dispatcher._obstacle(entry) if entry is not None else None
-            _require(wait is not None, "a permit is free, and somebody waits for one", made, world.now)
-        in_flight = Counter((request.input_type, text) for request in open_now for text in request.inputs)
+        in_flight = Counter(
+            # A single query is asked for by each process.
+            (request.input_type, text, number if request.input_type == "query" or not made.cached else 0)
+            for number, world in enumerate(made.worlds)
+            for request in world.requests
+            if request.is_open
+            for text in request.inputs
+        )
         twice = [text for text, count in in_flight.items() if count > 1]
         _require(not twice, "an input is in flight twice", made, twice)
+
+
+def _process_keeps_its_limits(made: RandomWorld, world: World) -> None:
+    _require(world.limiter.in_flight <= world.options.max_concurrency, "too many permits are out", made)
+    if made.stalls:
+        return
+    open_now = [request for request in world.requests if request.is_open]
+    _require(len(open_now) <= world.options.max_concurrency, "too many requests are in flight", made)
+    dispatcher = world.runtime.dispatcher
+    if dispatcher.waiting and world.options.max_cost is None:
+        entry = dispatcher._lines.next(world.now)
+        wait = dispatcher._obstacle(entry) if entry is not None else None
+        _require(wait is not None, "a permit is free, and somebody waits for one", made, world.now)
 
 
 def _outcomes(made: RandomWorld) -> list[tuple[Any, list[str]]]:
@@ -166,7 +182,7 @@ def _everybody_is_done(made: RandomWorld) -> None:
     """Every call ends, and within its bound."""
     world = made.world
     for caller, calls in made.callers:
-        if caller.loop.stands_still_until >= FOR_EVER:
+        if caller.loop.stands_still_until >= FOR_EVER or caller.is_dead:
             continue
         cancelled = any(isinstance(outcome, Cancelled) for outcome in caller.outcomes)
         _require(cancelled or len(caller.outcomes) == len(calls), "a call never ends", made)
@@ -192,30 +208,38 @@ def _nothing_is_paid_twice(made: RandomWorld) -> None:
     """With a cache each text is billed once, and once more for each request that may have been billed or was left."""
     if not made.cached or made.stalls:
         return
-    requests = made.world.requests
+    requests = [request for world in made.worlds for request in world.requests]
     billed = Counter(
         (request.input_type, text) for request in requests if request.billed for text in set(request.inputs)
     )
     doubtful = [*made.gateway.ambiguous, *(request for request in requests if request.abandoned)]
     excused = Counter((request.input_type, text) for request in doubtful for text in set(request.inputs))
-    wrong = {text: count for text, count in billed.items() if count > 1 + excused[text]}
+    asked_by = {"query": len(made.worlds)}  # a single query waits for no other process
+    wrong = {text: count for text, count in billed.items() if count > asked_by.get(text[0], 1) + excused[text]}
     _require(not wrong, "a text is paid for twice", made, wrong)
 
 
 def _nothing_is_left(made: RandomWorld) -> None:
     """No permit, no claim and nobody in the queue is left behind."""
-    world = made.world
+    for world in made.worlds:
+        if not world.dead:
+            _nothing_is_left_of(made, world)
+
+
+def _nothing_is_left_of(made: RandomWorld, world: World) -> None:
     world.limiter.take_back_expired(world.now + FOR_EVER)
     _require(world.limiter.in_flight == 0, "a permit is not given back", made)
     if not gone(made):
         _require(world.runtime.dispatcher.waiting == 0, "somebody is left in the queue", made)
         left = {kind: names for kind, names in world.runtime.registry.owners.items() if names}
         _require(not left, "a claim is left behind", made, list(left))
+        if isinstance(world.options.cache, SharedCache):
+            _require(not world.options.cache.claimed(), "a claim in the cache is left behind", made)
 
 
 def _usage_is_what_was_sent(made: RandomWorld) -> None:
-    usage = made.world.state.usage
-    _require(usage.requests == len(made.world.requests), "a request is not counted", made)
+    for world in made.worlds:
+        _require(world.state.usage.requests == len(world.requests), "a request is not counted", made)
 
 
 def _as_good_as_new(made: RandomWorld) -> None:

@@ -16,6 +16,7 @@ from openrouter_embeddings import MemoryCache
 from openrouter_embeddings._protocol import Response, TransportFailure, TransportFault
 
 from .answers import answer_with, numbers, refusal, right_answer, right_rows
+from .shared_cache import SharedCache, Store
 from .shared_limiter import Share, SharedLimiter
 from .world import Answer, Caller, Loop, Request, Timeline, World
 
@@ -50,7 +51,7 @@ class RandomGateway:
         self.ambiguous: list[Request] = []
         """Requests that may have been billed, by what the client was told."""
         self._until: list[float] = []
-        self._was_wide = False
+        self._was_wide: set[World] = set()
 
     def __call__(self, world: World, request: Request) -> Answer:
         latency, answer = self._answer(world, request)
@@ -69,8 +70,10 @@ class RandomGateway:
         """Return whether an answer of another width can be told from a right one: twice in a row it is believed."""
         if world.options.dimensions is not None:
             return True
-        first, self._was_wide = not self._was_wide, self._was_wide or world.state.learned.dimensions is not None
-        return first and self._was_wide
+        first = world not in self._was_wide
+        if world.state.learned.dimensions is not None:
+            self._was_wide.add(world)
+        return first and world in self._was_wide
 
     def _is_right(self, request: Request, answer: Response) -> bool:
         data = json.loads(answer.body).get("data")
@@ -182,6 +185,12 @@ class RandomWorld:
     limiter: SharedLimiter | None = None
     beside: list[RandomWorld] = field(default_factory=list)
     """Other clients of the same gateway, which share the limiter."""
+    second: World | None = None
+    """Another process on the same cache."""
+
+    @property
+    def worlds(self) -> list[World]:
+        return [self.world] if self.second is None else [self.world, self.second]
 
 
 def make(seed: int) -> RandomWorld:
@@ -206,16 +215,40 @@ def _client(
     chance: random.Random, seed: int, gateway: RandomGateway, timeline: Timeline, limiter: SharedLimiter | None
 ) -> RandomWorld:
     cached = chance.random() < 0.4
+    of_processes = random.Random(-seed - 1)  # so that the worlds of one process are what they were
+    shares = cached and limiter is None and of_processes.random() < 0.6
+    store = Store(clock=lambda: timeline.now) if shares else None
+    cache = SharedCache(store) if store is not None else MemoryCache() if cached else None
     options = _options(chance) | ({} if limiter is None else {"limiter": Share(limiter)})
     options["on_error"] = random.Random(f"{seed}, rows").choice(["raise", "raise", "null"])  # apart: old seeds replay
-    world = World(gateway, seed=seed, cache=MemoryCache() if cached else None, timeline=timeline, **options)
+    world = World(gateway, seed=seed, cache=cache, timeline=timeline, **options)
     world.disk_seconds = chance.choice([0.0, 0.05, 0.3])
     world.limiter_seconds = chance.choice([0.0, 0.0, 0.2, 20.0])
     made = RandomWorld(seed, world, gateway, cached=cached, limiter=limiter)
     pool = numbers(chance.choice([3, 10, 40]))
     gateway.bad_texts |= set(chance.sample(pool, 1)) if chance.random() < 0.15 else set()
     gateway.long_texts |= set(chance.sample(pool, 1)) if chance.random() < 0.1 else set()
-    for _ in range(chance.randint(1, 5)):
+    _add_callers(chance, made, world, pool, chance.randint(1, 5))
+    if store is not None:
+        _add_process(of_processes, made, store, pool)
+    return made
+
+
+def _add_process(chance: random.Random, made: RandomWorld, store: Store, pool: list[str]) -> None:
+    """Let another process work with the same cache, and perhaps be killed."""
+    given = made.world.options.given()
+    options = {name: given[name] for name in _options(chance) if name in given}
+    made.second = World(
+        made.gateway, seed=-made.seed - 1, cache=SharedCache(store), timeline=made.world.timeline, **options
+    )
+    made.second.disk_seconds = made.world.disk_seconds
+    _add_callers(chance, made, made.second, pool, chance.randint(1, 3))
+    if chance.random() < 0.4:
+        made.second.do_at(chance.random() * 12.0, made.second.die)
+
+
+def _add_callers(chance: random.Random, made: RandomWorld, world: World, pool: list[str], count: int) -> None:
+    for _ in range(count):
         loop = Loop()
         start = chance.choice([0.0, chance.random() * 10.0])
         if chance.random() < 0.2:
@@ -229,8 +262,7 @@ def _client(
                 for texts in calls
             ]
             made.callers.append((world.call(*makers, loop=loop, start=start), calls))
-        _disturb(chance, made, loop)
-    return made
+        _disturb(chance, made, world, loop)
 
 
 def _options(chance: random.Random) -> dict[str, Any]:
@@ -268,9 +300,9 @@ def _texts(chance: random.Random, pool: list[str]) -> list[str]:
     return [chance.choice(pool) for _ in range(count)]
 
 
-def _disturb(chance: random.Random, made: RandomWorld, loop: Loop) -> None:
+def _disturb(chance: random.Random, made: RandomWorld, world: World, loop: Loop) -> None:
     """Let a caller be cancelled, or its loop stand still for a while, or for ever."""
-    world, last = made.world, (made.callers or made.streams)[-1][0]
+    last = (made.callers or made.streams)[-1][0]
     if chance.random() < 0.15:
         made.cancels = True
         runner = last.runner

@@ -27,7 +27,7 @@ from openrouter_embeddings._runtime.performing import perform
 from openrouter_embeddings._runtime.steps import Begin, Block, Exchange, RunBeside, StartBeside, Wait
 from openrouter_embeddings.cache import GuardedCache
 from openrouter_embeddings.client.calls import Call, embed_call
-from openrouter_embeddings.client.state import ClientState
+from openrouter_embeddings.client.state import ClientState, Streams
 from openrouter_embeddings.client.streams import StreamWindow
 from openrouter_embeddings.options import Options
 
@@ -117,6 +117,11 @@ class Caller:
     began: list[float] = field(default_factory=list)
     ended: list[float] = field(default_factory=list)
     runner: Runner | None = None
+    world: World | None = None
+
+    @property
+    def is_dead(self) -> bool:
+        return self.world is not None and self.world.dead
 
 
 @dataclass(slots=True, eq=False)
@@ -169,7 +174,15 @@ class Timeline:
 
 
 class World:
-    """One client, one gateway, any number of callers; beside others, where they share a timeline."""
+    """One client, one gateway, any number of callers; beside others, where they share a timeline.
+
+    Args:
+        gateway: What answers.
+        seed: Of what is random.
+        cache: Of the client.
+        timeline: That of the clients and processes beside this one.
+        **options: Of the client.
+    """
 
     def __init__(
         self,
@@ -183,6 +196,7 @@ class World:
         self.timeline = timeline or Timeline()
         self.wall = 1_700_000_000.0
         """Wall-clock seconds at the time 0. A test may move it while the world runs."""
+        self.dead = False
         self.requests: list[Request] = []
         self.disk_seconds = 0.0
         """The longest that the cache takes."""
@@ -210,11 +224,18 @@ class World:
 
     @property
     def now(self) -> float:
+        """The time, the same in all processes."""
         return self.timeline.now
 
     @now.setter
     def now(self, now: float) -> None:
         self.timeline.now = now
+
+    def die(self) -> None:
+        """Be killed: nothing goes on, nothing is written, what is in flight is lost, and so is what is not written yet."""
+        self.dead = True
+        for request in self.requests:
+            request.abandoned = request.abandoned or not request.answered < self.now - self.disk_seconds
 
     @property
     def limiter(self) -> TrafficLimiter:
@@ -228,7 +249,7 @@ class World:
 
     def call(self, *makers: Callable[[], Call[Any]], loop: Loop | None = None, start: float = 0.0) -> Caller:
         """Let somebody make these calls, one after another; those that fail do not keep them from the next."""
-        caller = Caller(loop or Loop())
+        caller = Caller(loop or Loop(), world=self)
 
         def calling() -> Process:
             for make in makers:
@@ -245,7 +266,7 @@ class World:
 
     def stream(self, texts: Iterable[Any], input_type: Any = "document", *, start: float = 0.0, **how: Any) -> Caller:
         """Let somebody iterate over a stream; each outcome is a batch."""
-        caller = Caller(how.pop("loop", None) or Loop())
+        caller = Caller(how.pop("loop", None) or Loop(), world=self)
         caller.runner = self.start(self._streaming(caller, texts, input_type, **how), caller.loop, at=start)
         return caller
 
@@ -258,7 +279,7 @@ class World:
         from openrouter_embeddings._flows import embed_each
         from openrouter_embeddings.client.streams import _slices
 
-        window: StreamWindow[Any] = StreamWindow(self.state, texts, input_type, None)
+        window: StreamWindow[Any] = StreamWindow(self.state, Streams(), texts, input_type, None)
         caller.began.append(self.now)
         slicer = window.begin()
 
@@ -300,8 +321,15 @@ class World:
 
     # -------------------------------------------------------------------------------------------------- driver
 
-    def drive(self, flow: Flow[Any], scope: CancelScope, loop: Loop, group: Group | None = None) -> Process:
-        """Run a flow, as `drive` and `adrive` do."""
+    def drive(self, flow: Flow[Any], scope: CancelScope, loop: Loop) -> Process:
+        """Run the flow of a call, as `drive` and `adrive` do."""
+        try:
+            return (yield from self._drive(flow, scope, loop))
+        finally:
+            if not self.dead:
+                self.runtime.end_call(scope, wait=True)
+
+    def _drive(self, flow: Flow[Any], scope: CancelScope, loop: Loop, group: Group | None = None) -> Process:
         steps = perform(flow, self.runtime, scope, lambda: Bell(self))
         done: Any = None
         raised: BaseException | None = None
@@ -334,12 +362,15 @@ class World:
 
     def _block(self, work: Callable[[], Any]) -> Process:
         """Use the disk. A thread does so: it goes on where the process that waits for it is cancelled."""
+        seconds = self.disk_seconds * self._disk.random()
+        written = self.now + seconds
         try:
-            if self.disk_seconds:
-                yield Bell(self), self.disk_seconds * self._disk.random()
-        finally:
-            done = work()
-        return done
+            if seconds:
+                yield Bell(self), seconds
+        except Cancelled:
+            self.do_at(written, work)
+            raise
+        return work()
 
     def _begin(self, call: LimiterCall) -> None:
         """Call the user's limiter, in a thread: it goes on where the process that waits for it is cancelled."""
@@ -390,7 +421,7 @@ class World:
 
     def do_at(self, moment: float, what: Callable[[], None]) -> None:
         """Let something happen at a moment."""
-        self.timeline.do_at(moment, what)
+        self.timeline.do_at(moment, lambda: None if self.dead else what())
 
     def run(self, until: float = math.inf) -> None:
         """Go from event to event until nothing is left to happen, or the time has come."""
@@ -450,7 +481,7 @@ class Group:
 
         def running() -> Process:
             try:
-                outcome[0] = yield from self._world.drive(flow, self._scope, self._loop, self)
+                outcome[0] = yield from self._world._drive(flow, self._scope, self._loop, self)
             except (Exception, Cancelled) as failed:
                 outcome[0] = failed
                 self._scope.cancel()

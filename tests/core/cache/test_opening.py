@@ -84,3 +84,45 @@ def test_no_module_of_the_wing_can_load_code_from_a_file():
         tree = ast.parse(module.read_text("utf-8"))
         names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         assert not names & {"pickle", "shelve", "marshal"}
+
+
+class Claiming(MemoryCache):
+    """Claims what it is told to, or raises."""
+
+    def __init__(self, free=(), failure=None):
+        super().__init__()
+        self.free, self.failure, self.given_up = set(free), failure, []
+
+    def claim(self, keys, seconds):
+        if self.failure is not None:
+            raise self.failure
+        return [key for key in keys if key in self.free]
+
+    def unclaim(self, keys):
+        if self.failure is not None:
+            raise self.failure
+        self.given_up += keys
+
+
+def test_a_cache_without_claims_lets_everything_through():
+    guarded = GuardedCache(MemoryCache())
+    assert not guarded.takes_claims
+    assert guarded.claim([b"a"], 1.0) == ({b"a"}, {})
+    guarded.unclaim([b"a"])
+
+
+def test_what_was_stored_before_it_was_claimed_is_known_and_its_claim_given_up():
+    cache = Claiming(free=[b"a", b"b"])
+    cache.put({b"b": bytes(4), b"c": bytes(4)})
+    guarded = GuardedCache(cache)
+    assert guarded.takes_claims
+    assert guarded.claim([b"a", b"b", b"c", b"d"], 1.0) == ({b"a"}, {b"b": bytes(4), b"c": bytes(4)})
+    assert cache.given_up == [b"b"]
+
+
+def test_claims_that_fail_stop_nothing_and_are_reported_once():
+    guarded = GuardedCache(Claiming(failure=OSError("secret")))
+    with pytest.warns(CacheWarning, match=r"could not be claimed \(OSError\)") as said:
+        assert guarded.claim([b"a"], 1.0) == ({b"a"}, {})
+    guarded.unclaim([b"a"])
+    assert len(said) == 1

@@ -16,7 +16,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from openrouter_embeddings.cache import CacheWarning, SqliteCache, sqlite, sqlite_file
+from openrouter_embeddings.cache import CacheWarning, SqliteCache, sqlite_file
+from openrouter_embeddings.cache import connection as own_file
 from openrouter_embeddings.errors import ConfigurationError
 
 from .rows import rows
@@ -58,7 +59,7 @@ def path(tmp_path):
 def clock(monkeypatch):
     """A clock that stands still until it is set."""
     still = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(sqlite, "time", SimpleNamespace(monotonic=lambda: still.now))
+    monkeypatch.setattr(own_file, "time", SimpleNamespace(monotonic=lambda: still.now))
     return still
 
 
@@ -218,7 +219,7 @@ def test_nothing_is_open_while_a_process_divides(path):
 @fork
 @multi_threaded
 def test_a_child_is_not_held_by_a_thread_that_would_not_let_go(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", -5.0)  # the fork waits for no time at all
+    monkeypatch.setattr(own_file, "BUSY_SECONDS", -5.0)  # the fork waits for no time at all
     held, release = threading.Event(), threading.Event()
     with SqliteCache(path) as cache:
         cache.put(rows(1))
@@ -233,7 +234,7 @@ def test_a_child_is_not_held_by_a_thread_that_would_not_let_go(path, monkeypatch
         held.wait(10)
         pid = os.fork()
         if pid == 0:
-            os._exit(0 if cache.get(list(rows(1))) == rows(1) and sqlite._inherited else 1)
+            os._exit(0 if cache.get(list(rows(1))) == rows(1) and own_file._inherited else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         release.set()
         thread.join()

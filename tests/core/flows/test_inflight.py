@@ -303,5 +303,7 @@ def test_what_landed_and_is_not_in_the_cache_yet_is_handed_to_calls_that_claim_i
     third = registry.join("kind", ["a"])
     assert not third.has_newer_results()
     first.abandon([0], {})
+    assert third.claim([0]) == [], "it is being written still, though its call is gone"
+    first.kept([0])
     assert third.has_newer_results(), "the cache has it from now on"
     assert third.claim([0]) == [0]

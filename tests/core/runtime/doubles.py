@@ -73,6 +73,22 @@ class Cache:
     def close(self) -> None: ...
 
 
+class Claiming(Cache):
+    """A cache that notes what is claimed and given up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claimed: list[bytes] = []
+        self.given_up: list[bytes] = []
+
+    def claim(self, keys: Any, seconds: float) -> Any:
+        self.claimed += keys
+        return keys
+
+    def unclaim(self, keys: Any) -> None:
+        self.given_up += keys
+
+
 class Waiting:
     """One request in the queue."""
 

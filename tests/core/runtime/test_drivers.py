@@ -12,11 +12,21 @@ import httpx
 import pytest
 
 from openrouter_embeddings import Client
-from openrouter_embeddings._flows import CacheGet, CachePut, Gather, NotSent, NotSentReason, Send, Sent, Sleep
+from openrouter_embeddings._flows import (
+    CacheClaim,
+    CacheGet,
+    CachePut,
+    Gather,
+    NotSent,
+    NotSentReason,
+    Send,
+    Sent,
+    Sleep,
+)
 from openrouter_embeddings._protocol import Response
 from openrouter_embeddings._runtime import CancelScope, adrive, drive
 
-from .doubles import LANDED, Cache, Transport, runtime, scope_of
+from .doubles import LANDED, Cache, Claiming, Transport, runtime, scope_of
 
 FAR = 600.0
 NAME: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="nobody")
@@ -158,6 +168,49 @@ async def test_the_cache_waits_for_no_thread_of_the_loops_own_executor():
             release.set()
             await stuck
     on.disk.shutdown()
+
+
+async def test_what_is_to_be_written_is_written_though_the_task_is_cancelled_before_a_thread_was_free():
+    on, release, kept = runtime(cache=Cache()), threading.Event(), threading.Event()
+    busy = [on.disk.submit(release.wait, FAR) for _ in range(2)]
+    task = asyncio.create_task(adrive(asking(CachePut({b"key": b"row"}, kept.set)), on, scope_of(on)))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert not kept.is_set()
+    release.set()
+    assert await asyncio.to_thread(kept.wait, FAR)
+    assert on.cache.get([b"key"]) == {b"key": b"row"}
+    assert all(one.result() for one in busy)
+    on.disk.shutdown()
+
+
+async def test_claims_of_a_task_that_is_cancelled_meanwhile_are_given_up():
+    cache = Claiming()
+    on, release = runtime(cache=cache), threading.Event()
+    busy = [on.disk.submit(release.wait, FAR) for _ in range(2)]
+    task = asyncio.create_task(adrive(asking(CacheClaim([b"key"], 1.0)), on, scope_of(on)))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    release.set()
+    on.disk.shutdown(wait=True)
+    assert cache.claimed == cache.given_up == [b"key"]
+    assert all(one.result() for one in busy)
+
+
+@pytest.mark.parametrize("outcome", ["stored", "left"])
+def test_what_a_call_has_claimed_and_not_stored_is_given_up_at_its_end(run_flow, outcome):
+    def flow() -> Any:
+        yield CacheClaim([b"key"], 1.0)
+        if outcome == "stored":
+            yield CachePut({b"key": b"row"})
+
+    on = runtime(cache=(cache := Claiming()))
+    run_flow(flow(), on)
+    on.disk.shutdown(wait=True)
+    assert cache.given_up == ([] if outcome == "stored" else [b"key"])
 
 
 async def test_a_thread_and_a_task_stand_in_one_queue():

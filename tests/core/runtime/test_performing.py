@@ -26,7 +26,7 @@ from openrouter_embeddings._runtime.performing import perform
 from openrouter_embeddings._runtime.steps import Block, Exchange, RunBeside, StartBeside, Wait
 from openrouter_embeddings.errors import ServerError
 
-from .doubles import LANDED, URL, Bell, Cache, Clock, Performed, runtime, scope_of
+from .doubles import LANDED, URL, Bell, Cache, Claiming, Clock, Performed, runtime, scope_of
 
 ANSWER = Response(200, {}, b"answer")
 
@@ -198,6 +198,42 @@ def test_the_cache_is_asked_where_blocking_harms_nobody(clock):
     put.step.work()
     get = Performed(CacheGet([b"key", b"other"]), run)
     assert get.go_on(get.step.work()).result == {b"key": b"row"}
+
+
+def test_a_request_claims_its_keys_once_it_has_a_permit_and_leaves():
+    run = runtime(cache=(cache := Claiming()))
+    sent = Performed(to_send(keys=[b"key"]), run, scope := scope_of(run))
+    assert isinstance(sent.step, Block)
+    sent.go_on(sent.step.work())
+    assert isinstance(sent.step, Exchange)
+    assert (cache.claimed, scope.claimed) == ([b"key"], {b"key"})
+    assert run.dispatcher.limiter.in_flight == 1
+
+
+@pytest.mark.parametrize("why", ["another has claimed it", "it is stored by now"])
+def test_a_request_for_what_another_process_pays_for_does_not_leave(why):
+    run = runtime(cache=(cache := Claiming()))
+    if why == "it is stored by now":
+        cache.rows[b"key"] = b"row"
+    else:
+        cache.claim = lambda keys, seconds: []
+    sent = Performed(to_send(keys=[b"key", b"other"]), run)
+    sent.go_on(sent.step.work())
+    assert sent.result == NotSent(NotSentReason.CLAIMED_ELSEWHERE)
+    assert run.dispatcher.limiter.in_flight == 0
+
+
+def test_a_request_whose_call_was_cancelled_while_it_claimed_does_not_leave():
+    run = runtime(cache=(cache := Claiming()))
+    sent = Performed(to_send(keys=[b"key"]), run, scope := scope_of(run))
+    scope.cancel()
+    sent.go_on(sent.step.work())
+    assert sent.result == NotSent(NotSentReason.CALL_STOPPED)
+    assert cache.given_up == [b"key"]
+
+
+def test_a_cache_without_claims_holds_no_request_up(run):
+    assert isinstance(Performed(to_send(keys=[b"key"]), run).step, Exchange)
 
 
 def test_flows_that_are_gathered_are_the_drivers_to_run(run):

@@ -31,6 +31,7 @@ from openrouter_embeddings import (
     Options,
     Usage,
 )
+from openrouter_embeddings.client import one_per_process
 from openrouter_embeddings.words import without_values
 
 _FROM_ENVIRONMENT = ("api_key", "base_url")
@@ -266,5 +267,8 @@ class OpenRouterEmbeddings(OptionFields, EmbedsPictures, Embeddings):
 
 
 def _rebuilt(cls: type[OpenRouterEmbeddings], options: dict[str, Any]) -> OpenRouterEmbeddings:
-    """Unpickle."""
-    return cls(**options)
+    """Unpickle, with the client that others of the same options use in this process."""
+    embeddings = cls(**options)
+    embeddings._client = one_per_process(embeddings._client)
+    embeddings._async_client = embeddings._client.as_async()
+    return embeddings

@@ -6,6 +6,7 @@ from .call import EmbedCall
 from .delivery import send_until_settled
 from .effects import (
     AwaitShared,
+    CacheClaim,
     CacheGet,
     CachePut,
     CallStopped,
@@ -37,6 +38,7 @@ __all__ = [
     "AwaitShared",
     "Batch",
     "BatchQueue",
+    "CacheClaim",
     "CacheGet",
     "CachePut",
     "CallShare",

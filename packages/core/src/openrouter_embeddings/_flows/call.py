@@ -18,6 +18,7 @@ from openrouter_embeddings.usage import Usage
 from .batches import Batch, BatchQueue
 from .distinct import DistinctInputs
 from .effects import Flow
+from .elsewhere import Elsewhere
 from .inflight import CallShare, SharedOutcome
 from .learned import LearnedLimits
 from .outcome import Outcome
@@ -60,8 +61,9 @@ class EmbedCall:
         self.failures: dict[int, EmbeddingError] = {}
         self.out_of_time = False
         """Whether the call's own time has cut a wait or an exchange short: no concern of the calls that share inputs."""
-        self.failed_elsewhere: EmbeddingError | None = None
+        self.shared_failure: EmbeddingError | None = None
         """What ended another call that had an equal input in flight: no fault of the input."""
+        self.elsewhere = Elsewhere()
         self.empty_inputs = [index for index, item in enumerate(inputs.items) if item == ""]
         """Empty texts, where they are allowed: never sent."""
         self.worker: Callable[[], Flow[None]] | None = None
@@ -175,8 +177,8 @@ class EmbedCall:
         for member, outcome in outcomes.items():
             if isinstance(outcome, EmbeddingError):
                 words = f"Another call had an equal input in flight, and it failed: {outcome.message}"
-                self.failed_elsewhere = outcome.reworded(words, positions=self.inputs.positions([member]))
-                self.fail([member], self.failed_elsewhere)
+                self.shared_failure = outcome.reworded(words, positions=self.inputs.positions([member]))
+                self.fail([member], self.shared_failure)
             elif outcome is None or (self.rows.dimensions or len(outcome)) != len(outcome):
                 left.append(member)
             else:
@@ -247,7 +249,7 @@ class EmbedCall:
         """Return why the call is to fail though nothing has ended it: inputs without an embedding, or None."""
         if self.failures and self.settings.on_error == "raise":
             return next(iter(self.failures.values()))
-        return self.failed_elsewhere
+        return self.shared_failure
 
     def error(self, diagnosis: Diagnosis, members: Sequence[int], *, attempts: int = 1) -> EmbeddingError:
         """Return the error for some of the distinct inputs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from openrouter_embeddings._limits import Feedback, Load
 from openrouter_embeddings._protocol import (
@@ -33,6 +34,7 @@ from openrouter_embeddings.usage import Usage
 from .attempts import UNREACHED_SECONDS, AttemptBudget
 from .batches import Batch
 from .call import EmbedCall
+from .claims import keys_to_claim
 from .effects import CallStopped, Flow, NotSent, NotSentReason, Send, cache_put, send, sleep
 
 _MIN_BODY_LIMIT = 64 * 1024 * 1024
@@ -48,6 +50,10 @@ _UNPRICED = Diagnosis(
     "Leave max_cost out, or use a gateway that reports the cost.",
     Remedy.NONE,
 )
+
+
+class ClaimedElsewhere(Exception):
+    """A batch did not leave: another process pays for some of it, or has paid."""
 
 
 class BatchRequest:
@@ -77,6 +83,7 @@ class BatchRequest:
             timeout=call.settings.timeout,
             tokens=batch.tokens,
             max_bytes=max(_MIN_BODY_LIMIT, len(batch) * width * _BYTES_PER_NUMBER),
+            keys=keys_to_claim(call, batch),
             urgent=call.settings.urgent,
             start_beside=call.next_worker,
         )
@@ -156,6 +163,7 @@ def send_until_settled(call: EmbedCall, batch: Batch) -> Flow[Diagnosis | None]:
 
     Raises:
         EmbeddingError: The wait budget, the attempts, the time or the money ran out.
+        ClaimedElsewhere: Another process pays for some of the batch, or has paid.
         CallStopped: Another flow of the call ended it.
     """
     request, budget = BatchRequest(call, batch), AttemptBudget.of(call.settings)
@@ -167,6 +175,8 @@ def send_until_settled(call: EmbedCall, batch: Batch) -> Flow[Diagnosis | None]:
             if answer.reason is NotSentReason.NO_LONGER_NEEDED:
                 return NO_LONGER_FITS
             call.worker_waits_no_longer()
+            if answer.reason is NotSentReason.CLAIMED_ELSEWHERE:
+                raise ClaimedElsewhere
             raise not_sent_error(call, batch.members, answer, last, request.attempts)
         verdict = answer.verdict
         if isinstance(verdict, BatchResult):
@@ -196,7 +206,8 @@ def _keep(call: EmbedCall, batch: Batch, result: BatchResult) -> Flow[None]:
         if test.halves_landed == 2:
             call.learned.size_refused(count=test.count, tokens=test.tokens, by_tokens=test.by_tokens)
     if call.keys is not None:
-        yield from cache_put(call.for_cache(batch, result))
+        kept = partial(call.share.kept, batch.members) if call.share is not None else None
+        yield from cache_put(call.for_cache(batch, result), kept)
     call.report_progress()
     if call.settings.max_cost is not None and not result.priced:
         raise call.error(_UNPRICED, batch.members)

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from openrouter_embeddings._limits import Feedback
 from openrouter_embeddings._protocol import Response, TransportFailure
+from openrouter_embeddings.cache import Claimed
 
 from .inflight import CallShare, SharedOutcome
 
@@ -35,6 +36,8 @@ class Send(Generic[T]):
         timeout: Seconds that the exchange may take.
         tokens: Estimated size, for the cost that the request may add.
         max_bytes: Most bytes that a right answer can have, decompressed.
+        keys: What is claimed in the cache before it leaves. Where another process has claimed some of it, or it is stored
+            by now, the request does not leave.
         urgent: Whether a person waits for this request: it goes before bulk work.
         start_beside: Called when the request leaves; a flow that it gives is run beside this one, in the same gather.
     """
@@ -45,6 +48,7 @@ class Send(Generic[T]):
     timeout: float
     tokens: int
     max_bytes: int
+    keys: Sequence[bytes] = ()
     urgent: bool = False
     start_beside: Callable[[], Flow[None] | None] | None = None
 
@@ -75,6 +79,7 @@ class NotSentReason(Enum):
 
     CALL_STOPPED = "another flow of the call stopped it"
     NO_LONGER_NEEDED = "the flow changed its mind"
+    CLAIMED_ELSEWHERE = "another process pays for some of its inputs, or has paid"
     BREAKER_OPEN = "the breaker stays open for longer than the wait budget left"
     OVER_BUDGET = "it would pass max_cost"
     OUT_OF_TIME = "the call's time is over"
@@ -123,9 +128,23 @@ class CacheGet:
 
 @dataclass(frozen=True, slots=True)
 class CachePut:
-    """Keep what has landed. Answered by None, when it is on the disk or cannot be."""
+    """Keep what has landed. Answered by None, when it is on the disk or cannot be.
+
+    Attributes:
+        items: float32 bytes by their keys.
+        kept: Called then, whether or not anybody waits for it still.
+    """
 
     items: Mapping[bytes, bytes]
+    kept: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheClaim:
+    """Claim keys for an exchange of so many seconds, and look them up. Answered by a `Claimed`."""
+
+    keys: Sequence[bytes]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +169,7 @@ class Gather(Generic[T]):
     flows: Sequence[Flow[T]]
 
 
-Effect: TypeAlias = Send[Any] | Fetch | Sleep | CacheGet | CachePut | AwaitShared | Gather[Any]
+Effect: TypeAlias = Send[Any] | Fetch | Sleep | CacheGet | CachePut | CacheClaim | AwaitShared | Gather[Any]
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 
@@ -172,9 +191,15 @@ def cache_get(keys: Sequence[bytes]) -> Flow[Mapping[bytes, bytes]]:
     return known
 
 
-def cache_put(items: Mapping[bytes, bytes]) -> Flow[None]:
+def cache_put(items: Mapping[bytes, bytes], kept: Callable[[], None] | None) -> Flow[None]:
     """Ask the cache to keep."""
-    yield CachePut(items)
+    yield CachePut(items, kept)
+
+
+def cache_claim(keys: Sequence[bytes], seconds: float) -> Flow[Claimed]:
+    """Claim keys in the cache, and look them up."""
+    claimed: Claimed = yield CacheClaim(keys, seconds)
+    return claimed
 
 
 def await_shared(share: CallShare, seconds: float) -> Flow[Mapping[int, SharedOutcome] | NotSentReason]:

@@ -16,7 +16,8 @@ from openrouter_embeddings.results import EmbeddingResult
 
 from .batches import Batch, BatchQueue, SizeTest
 from .call import EmbedCall
-from .delivery import NO_LONGER_FITS, not_sent_error, send_until_settled
+from .claims import await_elsewhere, leave, set_aside
+from .delivery import NO_LONGER_FITS, ClaimedElsewhere, not_sent_error, send_until_settled
 from .effects import CallStopped, Flow, NotSent, NotSentReason, await_shared, cache_get, gather
 from .isolate import isolate_culprits
 from .too_long import shorten, surely_too_long
@@ -34,8 +35,7 @@ def embed(call: EmbedCall) -> Flow[EmbeddingResult]:
             foreign.partial = call.partial(error)  # type: ignore[attr-defined]
         raise
     finally:
-        if call.share is not None:
-            call.share.leave()
+        leave(call)
     cause = cause or call.cause_to_raise()
     if cause is None and call.unresolved():
         cause = EmbeddingError("The call was stopped.", model=call.settings.model)
@@ -52,8 +52,7 @@ def embed_each(call: EmbedCall) -> Flow[None]:
             if cause is not None:
                 raise cause
     finally:
-        if call.share is not None:
-            call.share.leave()
+        leave(call)
 
 
 def embed_missing(call: EmbedCall, *, workers: int | None = None) -> Flow[EmbeddingError | None]:
@@ -71,15 +70,24 @@ def embed_missing(call: EmbedCall, *, workers: int | None = None) -> Flow[Embedd
         cause = yield from _send_all(call, todo, alone=workers == 1)
         if cause is not None:
             return cause
-        if call.share is None or not call.share.is_waiting:
-            return None
-        longest = call.settings.wait_budget + call.settings.timeout
-        outcomes = yield from await_shared(call.share, longest)
-        if isinstance(outcomes, NotSentReason):
-            stopped = not_sent_error(call, call.unresolved(), NotSent(outcomes))
+        left = yield from _await_others(call)
+        if isinstance(left, NotSentReason):
+            stopped = not_sent_error(call, call.unresolved(), NotSent(left))
             return stopped if isinstance(stopped, EmbeddingError) else None
-        todo = call.adopt_shared(outcomes)
+        todo = left
     return None
+
+
+def _await_others(call: EmbedCall) -> Flow[list[int] | NotSentReason]:
+    """Wait for what other processes and other calls have in flight, and return what they have left to us.
+
+    Other processes come first: what they hold, our client's other calls wait for us to get.
+    """
+    left = yield from await_elsewhere(call)
+    if left or isinstance(left, NotSentReason) or call.share is None or not call.share.is_waiting:
+        return left
+    outcomes = yield from await_shared(call.share, call.settings.wait_budget + call.settings.timeout)
+    return outcomes if isinstance(outcomes, NotSentReason) else call.adopt_shared(outcomes)
 
 
 def _send_all(call: EmbedCall, todo: list[int], *, alone: bool) -> Flow[EmbeddingError | None]:
@@ -119,8 +127,12 @@ def _claim_and_deliver(call: EmbedCall, batch: Batch) -> Flow[None]:
     cause: EmbeddingError | None = None
     try:
         own = yield from _claim_batch(call, batch)
-        if len(own):
-            yield from _deliver(call, own)
+        while len(own):
+            try:
+                yield from _deliver(call, own)
+                break
+            except ClaimedElsewhere:
+                own = yield from set_aside(call, own)
     except EmbeddingError as error:
         cause = error
         raise
@@ -129,7 +141,8 @@ def _claim_and_deliver(call: EmbedCall, batch: Batch) -> Flow[None]:
             call.learned.try_ended()
         if call.share is not None:
             shared = None if call.out_of_time else cause
-            call.share.abandon(batch.members, {index: call.failures.get(index, shared) for index in batch.members})
+            ended = [index for index in batch.members if index not in call.elsewhere.now]
+            call.share.abandon(ended, {index: call.failures.get(index, shared) for index in ended})
 
 
 def _claim_batch(call: EmbedCall, batch: Batch) -> Flow[Batch]:

@@ -148,7 +148,7 @@ class CallShare:
             rows: Their embeddings.
             shortened: Which of them are of texts that were cut or averaged.
             until_kept: Whether the cache is still to be written. Calls that claim an input meanwhile find it neither in
-                flight nor in the cache, so they get it here, until the claim is given up by `abandon`.
+                flight nor in the cache, so they get it here, until `kept` says that it is written.
         """
         with self._registry.lock:
             self._note_publication()
@@ -160,10 +160,18 @@ class CallShare:
                 if until_kept and self._owners.setdefault(name, self) is self:
                     self._landed[name] = row
 
+    def kept(self, members: Sequence[int]) -> None:
+        """Give up what has landed: from now on the cache has it, or cannot have it."""
+        with self._registry.lock:
+            for member in members:
+                self._close(self._names[member])
+
     def abandon(self, members: Sequence[int], causes: Mapping[int, EmbeddingError | None]) -> None:
         """Give up what has not been published. Waiting calls get a cause that they share, or send the input themselves."""
         with self._registry.lock:
             for member in members:
+                if self._names[member] in self._landed:
+                    continue  # `kept` gives it up: the cache may be written after its call is gone
                 cause = causes.get(member)
                 for call in self._close(self._names[member]):
                     call._deliver(self._names[member], cause if isinstance(cause, _SHAREABLE_ERRORS) else None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from openrouter_embeddings._flows import Flow
@@ -18,8 +19,16 @@ from .waiting import TICK, CancelScope, TaskWaiter, ThreadWaiter
 T = TypeVar("T")
 
 
-def drive(flow: Flow[T], runtime: Runtime, scope: CancelScope, group: _Threads | None = None) -> T:
-    """Run a flow to its end in this thread; in a group it may start others beside itself."""
+def drive(flow: Flow[T], runtime: Runtime, scope: CancelScope) -> T:
+    """Run the flow of a call to its end in this thread."""
+    try:
+        return _drive(flow, runtime, scope)
+    finally:
+        runtime.end_call(scope, wait=True)
+
+
+def _drive(flow: Flow[T], runtime: Runtime, scope: CancelScope, group: _Threads | None = None) -> T:
+    """Run a flow to its end; in a group it may start others beside itself."""
     steps = perform(flow, runtime, scope, ThreadWaiter)
     done: Any = None
     raised: BaseException | None = None
@@ -84,14 +93,22 @@ class _Threads:
 
     def _run(self, outcome: list[Any], flow: Flow[Any]) -> None:
         try:
-            outcome[0] = drive(flow, self._runtime, self._scope, self)
+            outcome[0] = _drive(flow, self._runtime, self._scope, self)
         except BaseException as error:  # noqa: BLE001  the gathering flow decides
             outcome[0] = error
             self._scope.cancel()
 
 
-async def adrive(flow: Flow[T], runtime: Runtime, scope: CancelScope, group: _Tasks | None = None) -> T:
-    """Run a flow to its end on the running loop; in a group it may start others beside itself."""
+async def adrive(flow: Flow[T], runtime: Runtime, scope: CancelScope) -> T:
+    """Run the flow of a call to its end on the running loop."""
+    try:
+        return await _adrive(flow, runtime, scope)
+    finally:
+        runtime.end_call(scope, wait=False)
+
+
+async def _adrive(flow: Flow[T], runtime: Runtime, scope: CancelScope, group: _Tasks | None = None) -> T:
+    """Run a flow to its end; in a group it may start others beside itself."""
     steps = perform(flow, runtime, scope, TaskWaiter)
     done: Any = None
     raised: BaseException | None = None
@@ -110,7 +127,7 @@ async def adrive(flow: Flow[T], runtime: Runtime, scope: CancelScope, group: _Ta
                     exchange = runtime.transport.aexchange
                     done = await exchange(url, body, max_bytes=max_bytes, seconds=seconds, keyed=keyed)
                 case Block(work):
-                    done = await asyncio.get_running_loop().run_in_executor(runtime.disk, work)
+                    done = await _in_thread(runtime.disk, work)
                 case Begin(call):
                     call.begin(asyncio.get_running_loop())
                 case RunBeside(flows):
@@ -123,6 +140,14 @@ async def adrive(flow: Flow[T], runtime: Runtime, scope: CancelScope, group: _Ta
             raised = cancelled
         except BaseException as error:  # noqa: BLE001
             raised = error
+
+
+async def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], Any]) -> Any:
+    """Have the cache's work done in a thread, even where the task is cancelled before it has begun: it is paid for."""
+    waiter, future = TaskWaiter(), threads.submit(work)
+    future.add_done_callback(lambda _: waiter.wake())
+    await waiter.wait(None)
+    return future.result()
 
 
 class _Tasks:
@@ -152,7 +177,7 @@ class _Tasks:
 
     async def _run(self, flow: Flow[Any]) -> Any:
         try:
-            return await adrive(flow, self._runtime, self._scope, self)
+            return await _adrive(flow, self._runtime, self._scope, self)
         except BaseException:
             self._scope.cancel()
             raise

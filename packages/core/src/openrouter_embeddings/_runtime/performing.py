@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from openrouter_embeddings._flows import (
     AwaitShared,
+    CacheClaim,
     CacheGet,
     CachePut,
     Effect,
@@ -23,17 +24,16 @@ from openrouter_embeddings._flows import (
     Waker,
 )
 
+from . import storing
 from .dispatcher import MARGIN
 from .runtime import Runtime
 from .sending import send
-from .steps import Block, Exchange, RunBeside, Steps, Wait
+from .steps import Exchange, RunBeside, Steps, Wait
 from .waiting import CancelScope
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Waker)
 _MAX_LISTING = 64 * 1024 * 1024
-_CACHE_SECONDS = 60.0
-"""What a disk may take before the call counts as one that stands still."""
 
 
 def perform(flow: Flow[T], runtime: Runtime, scope: CancelScope, waiter: Callable[[], W]) -> Steps[W, T]:
@@ -70,11 +70,11 @@ def _performed(effect: Effect, runtime: Runtime, scope: CancelScope, waiter: Cal
         case Fetch(url, keyed, timeout):
             return (yield Exchange(url, None, _MAX_LISTING, scope.seconds_left(timeout), keyed))
         case CacheGet(keys):
-            scope.will_move_within(_CACHE_SECONDS)
-            return (yield Block(lambda: runtime.cache.get(keys)))
-        case CachePut(items):
-            scope.will_move_within(_CACHE_SECONDS)
-            return (yield Block(lambda: runtime.cache.put(items)))
+            return (yield from storing.get(keys, runtime, scope))
+        case CachePut():
+            return (yield from storing.put(effect, runtime, scope))
+        case CacheClaim(keys, seconds):
+            return (yield from storing.claim(keys, seconds, runtime, scope))
         case Sleep(seconds):
             return (yield from _sleep(seconds, scope, waiter))
         case AwaitShared():

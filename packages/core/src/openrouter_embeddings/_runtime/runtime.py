@@ -7,7 +7,8 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Protocol
 
 from openrouter_embeddings._flows import InFlightRegistry
 from openrouter_embeddings._fork import ForkAware, Lock
@@ -17,6 +18,7 @@ from openrouter_embeddings.cache import GuardedCache
 from openrouter_embeddings.limiter import Limiter, LimiterWarning
 
 from .dispatcher import Dispatcher
+from .waiting import CancelScope
 
 
 class Transport(Protocol):
@@ -68,8 +70,6 @@ class Runtime(ForkAware):
         self.cache = cache
         self.url = url
         self.shared_limiter = shared_limiter
-        self.background: set[Any] = set()
-        """What streams have begun and not seen through: futures and tasks."""
         self._lock = Lock()
         self._has_reported = False
         self._disk: ThreadPoolExecutor | None = None
@@ -93,8 +93,18 @@ class Runtime(ForkAware):
             message = f"The limiter could not take a lease back ({type(failed).__name__}); going on."
             warnings.warn(message, LimiterWarning, stacklevel=2)
 
+    def end_call(self, scope: CancelScope, *, wait: bool) -> None:
+        """Give up what a call has claimed in the cache and not stored, now or in a thread."""
+        if not scope.claimed:
+            return
+        keys = list(scope.claimed)
+        if wait:
+            self.cache.unclaim(keys)
+        else:
+            with suppress(RuntimeError):  # the interpreter ends
+                self.disk.submit(self.cache.unclaim, keys)
+
     def after_fork(self) -> None:
-        """Drop what belongs to the parent: sockets, threads, streams."""
+        """Drop what belongs to the parent: sockets and threads."""
         self._disk = None
         self.transport.drop_connections()
-        self.background.clear()

@@ -13,6 +13,7 @@ from .dispatcher import HEARTBEAT, MARGIN
 from .leasing import Ask, HeldLease
 from .runtime import Runtime
 from .steps import Begin, Exchange, StartBeside, Steps, Wait
+from .storing import claim
 from .waiting import CancelScope
 
 T = TypeVar("T")
@@ -125,6 +126,10 @@ def _exchange(
     effect: Send[T], permit: Permit, lease: HeldLease, runtime: Runtime, scope: CancelScope
 ) -> Steps[W, tuple[T, Feedback] | NotSent | None]:
     """Exchange a request for its answer; None: the breaker opened, or the permit was revoked, before it left."""
+    if effect.keys and runtime.cache.takes_claims:
+        claimed = yield from claim(effect.keys, effect.timeout, runtime, scope)
+        if len(claimed.own) < len(effect.keys):
+            return NotSent(NotSentReason.CLAIMED_ELSEWHERE)
     if (reason := _ended(scope)) is not None:
         return NotSent(reason)
     if not runtime.dispatcher.leave(permit, effect.timeout):

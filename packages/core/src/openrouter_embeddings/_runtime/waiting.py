@@ -39,7 +39,7 @@ class TaskWaiter:
         except RuntimeError:
             return
 
-    async def wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float | None) -> None:
         """Return when woken or after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
@@ -61,6 +61,8 @@ class CancelScope:
         self, clock: Callable[[], float], seconds: float | None = None, share: CallShare | None = None
     ) -> None:
         self.cancelled = False
+        self.claimed: set[bytes] = set()
+        """What the call has claimed in the cache, and neither stored nor given up."""
         self._clock = clock
         self._deadline = None if seconds is None else clock() + seconds
         self._share = share

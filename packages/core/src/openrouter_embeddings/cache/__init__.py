@@ -2,14 +2,16 @@
 
 from .keys import KEY_FORMAT, Keyer
 from .memory import MemoryCache
-from .opening import GuardedCache, open_cache
-from .protocol import Cache, CacheWarning
+from .opening import Claimed, GuardedCache, open_cache
+from .protocol import Cache, CacheWarning, ClaimingCache
 from .sqlite import SqliteCache
 
 __all__ = [
     "KEY_FORMAT",
     "Cache",
     "CacheWarning",
+    "Claimed",
+    "ClaimingCache",
     "GuardedCache",
     "Keyer",
     "MemoryCache",

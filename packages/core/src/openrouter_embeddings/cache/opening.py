@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from openrouter_embeddings.errors import ConfigurationError
 
-from .protocol import Cache, CacheWarning
+from .protocol import Cache, CacheWarning, ClaimingCache
 from .sqlite import SqliteCache
+
+
+class Claimed(NamedTuple):
+    """What came of claiming keys: those that are ours to pay for, and what is stored by now of all of them."""
+
+    own: frozenset[bytes]
+    known: Mapping[bytes, bytes]
 
 
 class GuardedCache:
@@ -17,7 +25,13 @@ class GuardedCache:
 
     def __init__(self, cache: Cache | None) -> None:
         self._cache = cache
+        self._claiming = cache if isinstance(cache, ClaimingCache) else None
         self._reported = False
+
+    @property
+    def takes_claims(self) -> bool:
+        """Whether other processes can be told what is being paid for."""
+        return self._claiming is not None
 
     def get(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Return what is known of these keys."""
@@ -39,6 +53,31 @@ class GuardedCache:
             self._cache.put(items)
         except Exception as failed:  # noqa: BLE001
             self._report("written", failed)
+
+    def claim(self, keys: Sequence[bytes], seconds: float) -> Claimed:
+        """Claim keys, and look them up: what has been stored just before it was claimed is not to be paid for again."""
+        own = frozenset(keys)
+        if self._claiming is None:
+            return Claimed(own, {})
+        try:
+            own &= frozenset(self._claiming.claim(keys, seconds))
+        except Exception as failed:  # noqa: BLE001
+            self._report("claimed", failed)
+            return Claimed(own, {})
+        known = self.get(keys)
+        stored = [key for key in known if key in own]
+        if stored:
+            self.unclaim(stored)
+        return Claimed(own.difference(stored), known)
+
+    def unclaim(self, keys: Sequence[bytes]) -> None:
+        """Give up claims."""
+        if self._claiming is None:
+            return
+        try:
+            self._claiming.unclaim(keys)
+        except Exception as failed:  # noqa: BLE001
+            self._report("claimed", failed)
 
     def _report(self, what: str, failed: Exception) -> None:
         if not self._reported:

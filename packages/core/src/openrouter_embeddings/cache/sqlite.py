@@ -9,29 +9,19 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import threading
-import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
-from openrouter_embeddings._fork import ForkAware, Lock
 from openrouter_embeddings.errors import ConfigurationError
 
-from .protocol import CacheWarning
-from .sqlite_file import BUSY_SECONDS, connect
-from .table import delete_damaged, error_code, look_up, rows_of, store
-
-_PAUSE_SECONDS = 30.0
-_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-_T = TypeVar("_T")
-_opening = Lock()
-_inherited: list[sqlite3.Connection] = []  # kept for ever: closing a parent's connection in its child harms the parent
+from .claims_file import ClaimsFile
+from .connection import SqliteFile
+from .sqlite_file import connect
+from .table import delete_damaged, look_up, rows_of, store
 
 
-class SqliteCache(ForkAware):
+class SqliteCache(SqliteFile):
     """Keeps embeddings in one SQLite file that any number of processes and threads may share.
 
     The file is opened at first use, or by `open`. It is created for its owner only. Nothing is ever dropped unless
@@ -68,22 +58,14 @@ class SqliteCache(ForkAware):
         name = os.fspath(path)
         if not isinstance(name, str) or not name or "\0" in name:
             raise ConfigurationError("The cache's path is not a file name.")
-        self.path = Path(name).expanduser().absolute()
         self._secret = secret.encode() if isinstance(secret, str) else secret
         self._max_bytes = max_bytes
         self._synchronous = synchronous
-        self._fresh()
+        super().__init__(Path(name).expanduser().absolute())
 
     def _fresh(self) -> None:
-        self.failures = 0
-        self._warned = False
-        self._failed: Exception | None = None
-        self._connection: sqlite3.Connection | None = None
-        self._pid = os.getpid()
-        self._closed_until = self._read_only_until = 0.0
-        self._lock = threading.Lock()
-        self._locked_for_fork = False
-        super().__init__()
+        super()._fresh()
+        self._claims = ClaimsFile(Path(f"{self.path}-claims"), self._warned)
 
     @property
     def secret(self) -> bytes | None:
@@ -105,19 +87,29 @@ class SqliteCache(ForkAware):
         return found
 
     def put(self, items: Mapping[bytes, bytes]) -> None:
-        """Store all items in one durable transaction. Trouble warns once and counts in ``failures``.
+        """Store all items in one durable transaction, and give up their claims. Trouble warns once and counts in ``failures``.
 
         Where another process holds the file locked for 30 seconds, nothing is stored for the next 30: work goes on.
         """
         rows = rows_of(items)
         if len(rows) < len(items):
             self._report(ValueError("a value is not float32 bytes"))
-        if not rows:
-            return
-        if time.monotonic() < self._read_only_until:
+        if rows and self._is_locked:
             self.failures += 1
-            return
-        self._run(lambda connection: store(connection, rows, self._max_bytes), None)
+        elif rows:
+            self._run(lambda connection: store(connection, rows, self._max_bytes), None)
+        self._claims.unclaim(list(items))
+
+    def claim(self, keys: Sequence[bytes], seconds: float) -> set[bytes]:
+        """Return the keys that are now this object's to pay for, for so long. Where claims do not work, that is all of them.
+
+        Claims lie in a small file beside the cache, which a power loss may empty and whose name ends in ``-claims``.
+        """
+        return self._claims.claim(keys, seconds)
+
+    def unclaim(self, keys: Sequence[bytes]) -> None:
+        """Give up what this object has claimed."""
+        self._claims.unclaim(keys)
 
     def __len__(self) -> int:
         return self._run(lambda connection: int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0]), 0)
@@ -157,54 +149,11 @@ class SqliteCache(ForkAware):
 
     def close(self) -> None:
         """Close the file. The next use opens it again."""
-        with self._lock:
-            self._drop()
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if self._pid == os.getpid():
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()
-        else:
-            _inherited.append(connection)
-
-    def _run(self, work: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
-        result = otherwise
-        failed: Exception | None = None
-        with self._lock:
-            self._failed = None
-            try:
-                if self._pid != os.getpid():
-                    self._drop()
-                    self._pid = os.getpid()
-                if self._connection is None:
-                    if time.monotonic() < self._closed_until:
-                        self.failures += 1
-                        return otherwise
-                    self._connection = self._connect()
-                result = work(self._connection)
-            except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite quotes damaged names in its errors
-                if self._connection is None:
-                    self._closed_until = time.monotonic() + _PAUSE_SECONDS
-                elif isinstance(error, sqlite3.Error) and error_code(error) in _LOCKED:
-                    self._read_only_until = time.monotonic() + _PAUSE_SECONDS
-                self._failed = error
-            failed, self._failed = self._failed, None
-        if failed is not None:  # outside the lock: a warning may run code of the user's
-            self._report(failed)
-        return result
+        super().close()
+        self._claims.close()
 
     def _connect(self) -> sqlite3.Connection:
-        with _opening:
-            return connect(self.path, self._synchronous)
-
-    def _report(self, error: Exception) -> None:
-        self.failures += 1
-        if not self._warned:
-            self._warned = True
-            warnings.warn(f"The embedding cache {self.path} is not working: {error}.", CacheWarning, stacklevel=4)
+        return connect(self.path, self._synchronous)
 
     # ---------------------------------------------------------------------------------------------- an object
 
@@ -214,10 +163,6 @@ class SqliteCache(ForkAware):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_connection", None) is not None:
-            self._drop()
 
     def __repr__(self) -> str:
         return f"SqliteCache({str(self.path)!r})"
@@ -229,25 +174,3 @@ class SqliteCache(ForkAware):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._fresh()
-
-    # --------------------------------------------------------------------------------------------------- fork
-
-    # SQLite remembers per process which locks it holds, and a child would inherit the memory without the locks. So
-    # nothing is open while the process divides; both sides open again at their next use.
-
-    def before_fork(self) -> None:
-        """Close the file, and keep it closed."""
-        if self._lock.acquire(timeout=BUSY_SECONDS + 5):
-            self._locked_for_fork = True
-            self._drop()
-
-    def after_fork_in_parent(self) -> None:
-        """Let the file be opened again."""
-        if self._locked_for_fork:
-            self._locked_for_fork = False
-            self._lock.release()
-
-    def after_fork(self) -> None:
-        """Let the file be opened again: the thread that held its lock may be gone."""
-        self._lock = threading.Lock()
-        self._locked_for_fork = False

@@ -49,8 +49,8 @@ def pragma(connection: sqlite3.Connection, name: str) -> Any:
     return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
 
-def connect(path: Path, synchronous: str) -> sqlite3.Connection:
-    """Open the cache file, making it first where it is missing; never changes a file that is not ours."""
+def connect(path: Path, synchronous: str, *, table: str = _TABLE, page_size: int = 32768) -> sqlite3.Connection:
+    """Open a file of ours with one table, making it first where it is missing; never changes one that is not ours."""
     _prepare_file(path)
     writable = True
     try:
@@ -67,9 +67,9 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
             connection.execute(f"PRAGMA {setting}")
         connection.execute("PRAGMA journal_size_limit=67108864").fetchall()
         if new:
-            _make_table(connection)
+            _make_table(connection, table, page_size)
         schema = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-        if schema != [(_TABLE.encode(),)]:
+        if schema != [(table.encode(),)]:
             raise sqlite3.DatabaseError("its table is damaged")
         if writable and os.access(path, os.W_OK):
             _set_journal(connection, "delete" if _on_network(path) else "wal")
@@ -131,13 +131,13 @@ def _is_new(path: Path, mode: str = "mode=ro") -> bool:
     return False
 
 
-def _make_table(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA page_size=32768")
+def _make_table(connection: sqlite3.Connection, table: str, page_size: int) -> None:
+    connection.execute(f"PRAGMA page_size={page_size}")
     with transaction(connection):
         if pragma(connection, "application_id") != APPLICATION_ID:  # another process may have been faster
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            connection.execute(_TABLE)
+            connection.execute(table)
 
 
 def _set_journal(connection: sqlite3.Connection, wanted: str) -> None:

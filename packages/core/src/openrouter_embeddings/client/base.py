@@ -11,7 +11,8 @@ from openrouter_embeddings.options import Options
 from openrouter_embeddings.usage import Usage
 from openrouter_embeddings.words import check_known
 
-from .state import ClientState
+from .state import ClientState, Streams
+from .unpickled import state_of_process
 
 if TYPE_CHECKING:
     from openrouter_embeddings._flows import LearnedLimits
@@ -25,6 +26,7 @@ class BaseClient:
     def __init__(self, model: str, **options: Unpack[ClientOptions]) -> None:
         check_known(list(options))
         self._state = ClientState(Options(model=model, **options))
+        self._streams = Streams()
 
     @property
     def model(self) -> str:
@@ -60,26 +62,35 @@ class BaseClient:
         return f"{type(self).__name__}(model={self.model!r}, gateway={self._state.options.service.name!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Carry the configuration: no socket, no lock, no totals. A key from the environment stays there."""
+        """Carry the configuration: no socket, no lock, no totals. A key from the environment stays there.
+
+        Clients of the same options that are unpickled in one process share everything but their streams.
+        """
         options = self._state.options
         if options.http_client is not None or options.async_http_client is not None:
             raise ConfigurationError("A client with a custom http_client cannot be pickled. Create it in each process.")
         return (_rebuilt, (type(self), options.given()))
 
     def __copy__(self) -> Self:
-        return client_sharing(type(self), self._state)
+        return client_sharing(type(self), self._state, self._streams)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a client of the same configuration with limits, totals and connections of its own."""
         return client_sharing(type(self), ClientState(self._state.options))
 
 
-def client_sharing(kind: type[AnyClient], state: ClientState) -> AnyClient:
-    """Return a client that uses what another has built."""
+def client_sharing(kind: type[AnyClient], state: ClientState, streams: Streams | None = None) -> AnyClient:
+    """Return a client that uses what another has built, and ends its streams, where given, when it is closed."""
     client = kind.__new__(kind)
     client._state = state
+    client._streams = streams or Streams()
     return client
 
 
+def one_per_process(client: AnyClient) -> AnyClient:
+    """Return, for a client that was unpickled, one that shares all but streams with those of the same options."""
+    return client_sharing(type(client), state_of_process(client._state))
+
+
 def _rebuilt(kind: type[BaseClient], options: dict[str, Any]) -> BaseClient:
-    return kind(**options)
+    return one_per_process(kind(**options))

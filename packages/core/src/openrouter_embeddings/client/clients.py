@@ -104,7 +104,7 @@ class Client(BaseClient):
         """
         from .streams import stream
 
-        return stream(self._state, inputs, input_type, on_progress)
+        return stream(self._state, self._streams, inputs, input_type, on_progress)
 
     def list_models(self) -> list[ModelInfo]:
         """Return the embedding models that the gateway offers."""
@@ -114,7 +114,7 @@ class Client(BaseClient):
 
     def as_async(self) -> AsyncClient:
         """Return an `AsyncClient` that shares this one's limits, totals and what it has learnt."""
-        return client_sharing(AsyncClient, self._state)
+        return client_sharing(AsyncClient, self._state, self._streams)
 
     def check_model(self) -> ModelCheck:
         """Try the model with a handful of tiny live requests, and compare what it does with its profile.
@@ -160,7 +160,7 @@ class Client(BaseClient):
         if self._state.built is not None:
             from .streams import close_streams
 
-            close_streams(self._state)
+            close_streams(self._streams)
             self._state.built.transport.close()
 
     def __enter__(self) -> Self:
@@ -215,7 +215,7 @@ class AsyncClient(BaseClient):
         """Return embeddings batch by batch, in input order. See `Client.embed_stream`; inputs may be asynchronous too."""
         from .streams import astream
 
-        return astream(self._state, inputs, input_type, on_progress)
+        return astream(self._state, self._streams, inputs, input_type, on_progress)
 
     async def list_models(self) -> list[ModelInfo]:
         """Return the embedding models that the gateway offers."""
@@ -225,7 +225,7 @@ class AsyncClient(BaseClient):
 
     def as_sync(self) -> Client:
         """Return a `Client` that shares this one's limits, totals and what it has learnt."""
-        return client_sharing(Client, self._state)
+        return client_sharing(Client, self._state, self._streams)
 
     async def check_model(self) -> ModelCheck:
         """Try the model, and compare what it does with its profile. See `Client.check_model`."""
@@ -244,7 +244,7 @@ class AsyncClient(BaseClient):
         if self._state.built is not None:
             from .streams import aclose_streams
 
-            await aclose_streams(self._state)
+            await aclose_streams(self._streams)
             await self._state.built.transport.aclose()
 
     async def __aenter__(self) -> Self:

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from openrouter_embeddings._fork import Lock
+from openrouter_embeddings._fork import ForkAware, Lock
 from openrouter_embeddings.cache import open_cache
 from openrouter_embeddings.gateways import Gateway
 from openrouter_embeddings.options import Options
@@ -22,13 +22,26 @@ if TYPE_CHECKING:  # httpx, numpy and pydantic load with the first request, not 
     from .query_batcher import QueryBatcher
 
 
+class Streams(ForkAware):
+    """What a client that is closed has to end: its own streams, not those of others that share its state."""
+
+    def __init__(self) -> None:
+        self.windows: weakref.WeakSet[Any] = weakref.WeakSet()
+        """Streams that are not through."""
+        self.handles: set[Any] = set()
+        """What they have begun and not seen through: futures and tasks."""
+        super().__init__()
+
+    def after_fork(self) -> None:
+        """Drop what belongs to the parent's threads and loops."""
+        self.handles.clear()
+
+
 class ClientState:
     """Options, limits, what was learnt, connections and totals of one client."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.streams: weakref.WeakSet[Any] = weakref.WeakSet()
-        """Streams that are not through."""
         self._lock = Lock()
         self._usage = Usage()
         self._address: str | None = None

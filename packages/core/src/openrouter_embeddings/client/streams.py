@@ -19,7 +19,7 @@ from openrouter_embeddings.stream import StreamBatch, StreamProgress
 from openrouter_embeddings.usage import Usage
 
 from .slices import Slice, Slicer, check_stream, lines_or_items
-from .state import ClientState
+from .state import ClientState, Streams
 from .telemetry import observed
 
 OnProgress = Callable[[StreamProgress], None]
@@ -31,17 +31,24 @@ class StreamWindow(Generic[Handle]):
 
     Args:
         state: Of the client.
+        streams: Of the client.
         inputs: What to embed.
         input_type: `"query"` or `"document"`.
         on_progress: Told after each batch.
     """
 
     def __init__(
-        self, state: ClientState, inputs: object, input_type: InputType, on_progress: OnProgress | None
+        self,
+        state: ClientState,
+        streams: Streams,
+        inputs: object,
+        input_type: InputType,
+        on_progress: OnProgress | None,
     ) -> None:
         check_input_type(input_type)
         check_stream(inputs)
         self.state = state
+        self._streams = streams
         self.pending: deque[tuple[Slice, Handle]] = deque()
         self.cancelled = False
         self.broken: Exception | None = None
@@ -60,7 +67,7 @@ class StreamWindow(Generic[Handle]):
         options = self.state.options
         options.key()
         self._began = self.state.runtime().clock()
-        self.state.streams.add(self)
+        self._streams.windows.add(self)
         prefix = marking(options, options.facts, self._input_type).prefix
         return Slicer(self.state.learned, marked=estimated_tokens(prefix) - 1)
 
@@ -71,9 +78,8 @@ class StreamWindow(Generic[Handle]):
     def submit(self, part: Slice, handle: Handle) -> None:
         """Remember a slice that was begun: connections are not closed under it."""
         self.pending.append((part, handle))
-        background = self.state.runtime().background
-        background.add(handle)
-        handle.add_done_callback(background.discard)
+        self._streams.handles.add(handle)
+        handle.add_done_callback(self._streams.handles.discard)
 
     def is_ready(self) -> bool:
         """Return whether the next batch is to be handed out before more is read."""
@@ -138,10 +144,14 @@ class StreamWindow(Generic[Handle]):
 
 
 def stream(
-    state: ClientState, inputs: Iterable[Any], input_type: InputType, on_progress: OnProgress | None
+    state: ClientState,
+    streams: Streams,
+    inputs: Iterable[Any],
+    input_type: InputType,
+    on_progress: OnProgress | None,
 ) -> Iterator[StreamBatch]:
     """Return a stream that runs in threads."""
-    return _stream(StreamWindow(state, inputs, input_type, on_progress), inputs)
+    return _stream(StreamWindow(state, streams, inputs, input_type, on_progress), inputs)
 
 
 def _stream(window: StreamWindow[Future[None]], inputs: Iterable[Any]) -> Iterator[StreamBatch]:
@@ -189,12 +199,13 @@ def _slices(window: StreamWindow[Any], slicer: Slicer, inputs: Iterable[Any]) ->
 
 def astream(
     state: ClientState,
+    streams: Streams,
     inputs: Iterable[Any] | AsyncIterable[Any],
     input_type: InputType,
     on_progress: OnProgress | None,
 ) -> AsyncIterator[StreamBatch]:
     """Return a stream that runs in tasks."""
-    return _astream(StreamWindow(state, inputs, input_type, on_progress), inputs)
+    return _astream(StreamWindow(state, streams, inputs, input_type, on_progress), inputs)
 
 
 async def _astream(
@@ -251,25 +262,25 @@ async def _aslices(
         yield held
 
 
-def close_streams(state: ClientState) -> None:
+def close_streams(streams: Streams) -> None:
     """Let streams send nothing more, and wait for what those in threads have in flight: it is paid for."""
-    _cancel_all(state)
-    for handle in list(state.runtime().background):
+    _cancel_all(streams)
+    for handle in list(streams.handles):
         if isinstance(handle, Future):
             with suppress(CancelledError):
                 handle.exception()
 
 
-async def aclose_streams(state: ClientState) -> None:
+async def aclose_streams(streams: Streams) -> None:
     """Do the same for streams on the running loop."""
-    _cancel_all(state)
+    _cancel_all(streams)
     loop = asyncio.get_running_loop()
-    handles = list(state.runtime().background)
+    handles = list(streams.handles)
     tasks = [handle for handle in handles if isinstance(handle, asyncio.Task) and handle.get_loop() is loop]
     if tasks:
         await asyncio.wait(tasks)
 
 
-def _cancel_all(state: ClientState) -> None:
-    for window in list(state.streams):
+def _cancel_all(streams: Streams) -> None:
+    for window in list(streams.windows):
         window.cancel()

@@ -25,6 +25,7 @@ from openrouter_embeddings import (
     Partial,
     Usage,
 )
+from openrouter_embeddings.client import one_per_process
 from openrouter_embeddings.words import without_values
 
 from ._observed import observed
@@ -242,6 +243,12 @@ class OpenRouterEmbedding(OptionFields):
         twin = self.model_copy()
         twin._built = None  # noqa: SLF001 - our own class
         return BaseEmbedding.__getstate__(twin)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the options, and take the client that others of the same options use in this process."""
+        super().__setstate__(state)
+        if self._built is not None:
+            self._built = (self._built[0], one_per_process(self._built[1]))
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> OpenRouterEmbedding:
         """Copy the options and share what is alive: locks and sockets cannot be copied."""

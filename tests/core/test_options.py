@@ -41,7 +41,7 @@ from openrouter_embeddings.profiles import UNKNOWN, profile_for
         ({"call_timeout": 0}, "call_timeout must be a finite number above 0, not 0."),
         ({"compression": "br"}, "compression takes 'auto', 'gzip', 'none', not 'br'."),
         ({"on_too_long": "cut"}, "on_too_long takes 'error', 'truncate', 'average', not 'cut'."),
-        ({"server_cache": 86_401}, "server_cache takes at most 86400 seconds, not 86401."),
+        ({"server_cache": 86_401}, "server_cache must be at most 86400, not 86401."),
         ({"server_cache": 60, "gateway": "infron"}, "infron keeps no answers. Leave server_cache out."),
         ({"profile": ""}, "profile is empty."),
         ({"http_client": "x"}, "http_client takes an httpx.Client, not str."),

@@ -92,25 +92,25 @@ def test_empty_texts_alone_have_no_width_where_nothing_is_known():
 
 def test_a_call_has_a_worker_for_each_permit_and_one_that_waits():
     call = call_of(numbers(9), batch_size=1, max_concurrency=3)
-    call.worker, call.workers = lambda: "a worker", 1  # type: ignore[assignment,return-value]
+    call.workers.begin(lambda: "a worker")  # type: ignore[arg-type,return-value]
     call.queue = BatchQueue(range(9), call.inputs.sizes, call.learned)
-    call.worker_waits()
+    call.workers.wait()
     assert call.next_worker() == "a worker", "its request leaves, and nobody waits"
-    call.worker_waits()
-    call.worker_waits()
+    call.workers.wait()
+    call.workers.wait()
     assert call.next_worker() is None, "another one waits for the next permit"
     assert call.next_worker() == "a worker"
-    call.worker_waits()
+    call.workers.wait()
     assert call.next_worker() is None, "there are as many as may be in flight"
-    call.worker_ended()
-    call.worker_waits()
+    call.workers.end()
+    call.workers.wait()
     assert call.next_worker() == "a worker"
 
 
 def test_no_worker_is_added_where_nothing_is_left_to_send():
     call = call_of(numbers(2))
-    call.worker, call.workers = lambda: "a worker", 1  # type: ignore[assignment,return-value]
-    call.worker_waits()
+    call.workers.begin(lambda: "a worker")  # type: ignore[arg-type,return-value]
+    call.workers.wait()
     assert call.next_worker() is None
 
 

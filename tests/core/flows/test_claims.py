@@ -19,7 +19,7 @@ def two(gateway=None, **options) -> tuple[World, World]:
     answer = gateway or (lambda world, request: (1.0, right_answer(request)))
     options = {"batch_size": 4, "max_concurrency": 4, "timeout": 5.0, **options}
     first = World(answer, cache=SharedCache(store), **options)
-    second = World(answer, cache=SharedCache(store), beside=first, seed=1, **options)
+    second = World(answer, cache=SharedCache(store), timeline=first.timeline, seed=1, **options)
     store.clock = lambda: first.now
     return first, second
 

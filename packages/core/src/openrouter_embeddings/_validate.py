@@ -31,8 +31,8 @@ def filled_text(name: str, value: object) -> str:
     return str(value)
 
 
-def whole(*, least: int) -> Check:
-    """Take a whole number from `least` on; numpy's will do."""
+def whole(*, least: int, most: int | None = None) -> Check:
+    """Take a whole number from `least` to `most`; numpy's will do."""
 
     def check(name: str, value: Any) -> int:
         try:
@@ -43,6 +43,8 @@ def whole(*, least: int) -> Check:
             raise ConfigurationError(f"{name} takes a whole number, not {value!r}.")
         if number < least:
             raise ConfigurationError(f"{name} must be at least {least}, not {number}.")
+        if most is not None and number > most:
+            raise ConfigurationError(f"{name} must be at most {most}, not {number}.")
         return number
 
     return check

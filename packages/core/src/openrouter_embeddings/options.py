@@ -20,7 +20,6 @@ from .profiles import UNKNOWN, Profile, profile_for
 if TYPE_CHECKING:
     import httpx
 
-_SERVER_CACHE_MAX = 86_400
 ERROR_OR_ZERO = '`"error"`, or `"zero"`: an empty text or None is not sent and gets a zero embedding.'
 """What `on_empty` means where every text must have an embedding, as frameworks have it."""
 
@@ -133,7 +132,7 @@ class Options:
     )
     server_cache: int | None = _option(
         None,
-        must_be.whole(least=1),
+        must_be.whole(least=1, most=86_400),
         "Seconds (1 to 86400) for which the gateway keeps its answers, so that a request sent again within them is not"
         " charged again.",
     )
@@ -222,10 +221,6 @@ class Options:
             )
         if self.session_id is not None and len(self.session_id) > 256:
             raise ConfigurationError(f"session_id has {len(self.session_id)} characters; the gateway takes 256.")
-        if self.server_cache is not None and self.server_cache > _SERVER_CACHE_MAX:
-            raise ConfigurationError(
-                f"server_cache takes at most {_SERVER_CACHE_MAX} seconds, not {self.server_cache}."
-            )
         if self.server_cache is not None and not self.service.caches_answers:
             raise ConfigurationError(f"{self.service.name} keeps no answers. Leave server_cache out.")
         if self.limiter is not None and self.before_request is not None:

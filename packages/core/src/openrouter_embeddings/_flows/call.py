@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from openrouter_embeddings._fork import Lock
 from openrouter_embeddings._matrix import Matrix
 from openrouter_embeddings._protocol import BatchResult, Diagnosis
 from openrouter_embeddings.errors import RESUME_HINT, EmbeddingError, InputError, Partial
@@ -24,6 +23,7 @@ from .learned import LearnedLimits
 from .outcome import Outcome
 from .rows import RowTable
 from .settings import CallSettings
+from .workers import Workers
 
 
 class EmbedCall:
@@ -66,44 +66,14 @@ class EmbedCall:
         self.elsewhere = Elsewhere()
         self.empty_inputs = [index for index, item in enumerate(inputs.items) if item == ""]
         """Empty texts, where they are allowed: never sent."""
-        self.worker: Callable[[], Flow[None]] | None = None
-        """What makes one more worker, where the call runs several."""
-        self.workers = 0
-        self._workers_waiting = 0
-        self._lock = Lock()
+        self.workers = Workers(settings.max_concurrency)
         duplicates = len(inputs.index_of_position) - len(inputs)
         if duplicates:
             self.outcome.spend(Usage(deduplicated=duplicates))
 
-    # ---------------------------------------------------------------------------------------------------- workers
-
-    def worker_waits(self) -> None:
-        """Note that a worker waits for a permit."""
-        with self._lock:
-            self._workers_waiting += 1
-
-    def worker_waits_no_longer(self) -> None:
-        """Note that a worker has its permit, or gave up."""
-        with self._lock:
-            self._workers_waiting -= 1
-
     def next_worker(self) -> Flow[None] | None:
-        """Return one more worker where a request leaves, batches are left, and no other worker waits for a permit.
-
-        So a call has as many workers as it has permits, and one that waits for the next.
-        """
-        self.worker_waits_no_longer()
-        with self._lock:
-            wanted = self.worker is not None and self.queue and not self._workers_waiting
-            if not wanted or self.workers >= self.settings.max_concurrency:
-                return None
-            self.workers += 1
-        return self.worker() if self.worker is not None else None
-
-    def worker_ended(self) -> None:
-        """Note that a worker has nothing left to do."""
-        with self._lock:
-            self.workers -= 1
+        """Return one more worker, as a request leaves, where batches are left."""
+        return self.workers.next(wanted=bool(self.queue))
 
     # ----------------------------------------------------------------------------------------------------- inputs
 

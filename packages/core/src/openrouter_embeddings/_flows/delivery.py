@@ -169,12 +169,12 @@ def send_until_settled(call: EmbedCall, batch: Batch) -> Flow[Diagnosis | None]:
     request, budget = BatchRequest(call, batch), AttemptBudget.of(call.settings)
     last: Diagnosis | None = None
     while True:
-        call.worker_waits()
+        call.workers.wait()
         answer = yield from send(request.effect(budget.wait_left))
         if isinstance(answer, NotSent):
             if answer.reason is NotSentReason.NO_LONGER_NEEDED:
                 return NO_LONGER_FITS
-            call.worker_waits_no_longer()
+            call.workers.wait_no_longer()
             if answer.reason is NotSentReason.CLAIMED_ELSEWHERE:
                 raise ClaimedElsewhere
             raise not_sent_error(call, batch.members, answer, last, request.attempts)

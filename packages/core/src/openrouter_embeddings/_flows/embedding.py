@@ -97,13 +97,13 @@ def _send_all(call: EmbedCall, todo: list[int], *, alone: bool) -> Flow[Embeddin
     call.queue = BatchQueue(rest, call.inputs.sizes, call.learned)
     call.queue.add_alone(sorted(long))
     if alone or call.queue.is_one_batch():
-        call.worker = None
+        call.workers.begin(None)
         try:
             yield from drain_queue(call)
         except EmbeddingError as error:
             return error
         return None
-    call.worker, call.workers = partial(drain_queue, call), 1
+    call.workers.begin(partial(drain_queue, call))
     outcomes = yield from gather([drain_queue(call)])
     causes = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     foreign = next((cause for cause in causes if not isinstance(cause, EmbeddingError)), None)
@@ -120,7 +120,7 @@ def drain_queue(call: EmbedCall) -> Flow[None]:
     except CallStopped:
         return
     finally:
-        call.worker_ended()
+        call.workers.end()
 
 
 def _claim_and_deliver(call: EmbedCall, batch: Batch) -> Flow[None]:

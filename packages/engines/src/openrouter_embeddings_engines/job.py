@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from openrouter_embeddings import Client, ConfigurationError, profile_for
 
 from .limit import Limit
+
+if TYPE_CHECKING:
+    from .report import JobReport
 
 _PICKLED_MAX = 4096
 _SECRET_HEADERS = {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"}
@@ -122,9 +125,33 @@ class EmbedJob:
         return self.options.get("dimensions") or profile_for(named).native_dimensions
 
     @property
+    def address(self) -> str:
+        """The base URL of the gateway."""
+        return Client(self.model, **self.options).gateway.base_url
+
+    @property
     def digest(self) -> str:
         """A hash of the whole job, by which a worker knows it again. It does not show a key that the job may hold."""
         return hashlib.sha256(self._bytes).hexdigest()
+
+    def files(
+        self,
+        source: str | os.PathLike[str] | Sequence[str],
+        target: str | os.PathLike[str],
+        *,
+        filesystem: Any = None,
+        part_rows: int | None = None,
+    ) -> JobReport:
+        """Embed Parquet files into a folder, and go on where an earlier run ended. See `files.embed_files`."""
+        from .files import PART_ROWS, embed_files
+
+        return embed_files(self, source, target, filesystem=filesystem, part_rows=part_rows or PART_ROWS)
+
+    def report(self, target: str | os.PathLike[str], *, filesystem: Any = None) -> JobReport:
+        """Return what all runs into a folder have come to: tokens, cost, failures, replays. See `files.report_files`."""
+        from .files import report_files
+
+        return report_files(target, filesystem=filesystem)
 
     def ray(self, dataset: Any, **options: Any) -> Any:
         """Embed a Ray dataset. See `on_ray.embed_dataset`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections import Counter
@@ -23,10 +24,17 @@ from .plan import Plan, read_plan, settled_plan
 from .report import JobReport, report_on
 from .worker import new_client
 
-PART_ROWS = 16_384
-"""Small enough that a killed run loses little, large enough for files that engines like."""
-_AT_ONCE = 4
-"""So many parts are under way: while the last requests of one are out, the others keep the client busy."""
+_PART_NUMBERS = 2**24
+"""A part holds so many numbers, 64 MB: a killed run loses little, and engines like such files."""
+_PART_ROWS = 8192
+"""Rows of a part where the width is not known."""
+_REQUEST_ROWS = 256
+_AT_ONCE_MAX = 16
+
+
+def parts_at_once(concurrency: int, part_rows: int) -> int:
+    """Return how many parts are under way: enough to keep the client busy while one is read and one comes to its end."""
+    return min(_AT_ONCE_MAX, 2 + math.ceil(concurrency * _REQUEST_ROWS / part_rows))
 
 
 def embed_files(
@@ -35,7 +43,7 @@ def embed_files(
     target: str | os.PathLike[str],
     *,
     filesystem: Any = None,
-    part_rows: int = PART_ROWS,
+    part_rows: int | None = None,
 ) -> JobReport:
     """Embed Parquet files into a folder, part by part, and return what all runs over it have come to.
 
@@ -48,7 +56,7 @@ def embed_files(
         source: A file, a folder, `"folder/*.parquet"` or a list of files: paths, or addresses such as `s3://bucket/in`.
         target: A folder.
         filesystem: Where both are paths in, pyarrow's or fsspec's; None: as the paths say.
-        part_rows: Rows of a part: the same for each run.
+        part_rows: Rows of a part. None: as many as make 64 MB; in a folder that was begun, as it was begun.
 
     Raises:
         ConfigurationError: There is nothing to read, the columns do not fit, the target belongs to another job or is being
@@ -56,7 +64,7 @@ def embed_files(
         BudgetExceededError: The runs so far, or the next batch, would pass `max_cost`.
         EmbeddingError: No more can be embedded. Everything that is committed stays.
     """
-    if not isinstance(part_rows, int) or part_rows < 1:
+    if part_rows is not None and (not isinstance(part_rows, int) or part_rows < 1):
         raise ConfigurationError(f"part_rows takes a whole number of at least 1, not {part_rows!r}.")
     folder = Folder(*located(target, filesystem))
     system, sources = _sources(source, filesystem)
@@ -64,14 +72,14 @@ def embed_files(
         raise ConfigurationError("The source lies in the target. Choose another target.")
     folder.make(LEDGER)
     with folder.held():
-        plan = settled_plan(folder, job, system, sources, part_rows)
+        plan = settled_plan(folder, job, system, sources, part_rows or _part_rows(folder, job))
         there = set(folder.names())
         todo = [part for part in plan.parts(sources) if part.file not in there]
         so_far = _report(folder, plan, there)
         if todo:
             _clean(folder, there)
             with new_client(job, max_cost=_left(job, so_far)) as client:
-                Run(job, folder, system, client, so_far).embed(todo)
+                Run(job, folder, system, client, so_far, plan.part_rows).embed(todo)
     return report_files(target, filesystem=filesystem)
 
 
@@ -88,6 +96,13 @@ def report_files(target: str | os.PathLike[str], *, filesystem: Any = None) -> J
     return _report(folder, plan, set(folder.names()))
 
 
+def _part_rows(folder: Folder, job: EmbedJob) -> int:
+    begun = read_plan(folder)
+    if begun is not None:
+        return begun.part_rows
+    return max(1, _PART_NUMBERS // job.dimensions) if job.dimensions else _PART_ROWS
+
+
 class Run:
     """One process at work on a folder's open parts.
 
@@ -97,9 +112,12 @@ class Run:
         system: Where the rows are.
         client: Embeds them, and is closed if a part fails.
         so_far: What earlier runs have come to.
+        part_rows: Rows of a part.
     """
 
-    def __init__(self, job: EmbedJob, folder: Folder, system: Any, client: Client, so_far: JobReport) -> None:
+    def __init__(
+        self, job: EmbedJob, folder: Folder, system: Any, client: Client, so_far: JobReport, part_rows: int
+    ) -> None:
         self._job = job
         self._folder = folder
         self._system = system
@@ -108,15 +126,16 @@ class Run:
         self._attempts = Counter({name: part.attempts for name, part in so_far.parts.items()})
         self._open: set[Journal] = set()
         self._stopped = False
+        self._at_once = parts_at_once(client.options.max_concurrency, part_rows)
 
     def embed(self, parts: Iterable[Part]) -> None:
         """Embed parts and commit them. The first failure stops the others; what is in flight by then lands."""
         running: set[Future[None]] = set()
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="openrouter-embeddings-part") as pool:
+        with ThreadPoolExecutor(self._at_once, thread_name_prefix="openrouter-embeddings-part") as pool:
             try:
                 for part in parts:
                     running.add(pool.submit(self._embed, part))
-                    if len(running) >= _AT_ONCE:
+                    if len(running) >= self._at_once:
                         running = _without_done(running)
                 while running:
                     running = _without_done(running)

@@ -93,9 +93,13 @@ class Folder:
         """Write a file: all of it is there under its name, or nothing is."""
         head, slash, tail = name.rpartition("/")
         temporary = f"{head}{slash}_{tail}.tmp"
-        with self.system.open_output_stream(self / temporary, compression=None) as file:
-            file.write(content)
+        self.put(temporary, content)
         self.move(temporary, name)
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file: in a store of objects all of it or nothing, elsewhere maybe a part of it if the process dies."""
+        with self.system.open_output_stream(self / name, compression=None) as file:
+            file.write(content)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a value as `write` does."""

@@ -143,9 +143,9 @@ class EmbedJob:
         part_rows: int | None = None,
     ) -> JobReport:
         """Embed Parquet files into a folder, and go on where an earlier run ended. See `files.embed_files`."""
-        from .files import PART_ROWS, embed_files
+        from .files import embed_files
 
-        return embed_files(self, source, target, filesystem=filesystem, part_rows=part_rows or PART_ROWS)
+        return embed_files(self, source, target, filesystem=filesystem, part_rows=part_rows)
 
     def report(self, target: str | os.PathLike[str], *, filesystem: Any = None) -> JobReport:
         """Return what all runs into a folder have come to: tokens, cost, failures, replays. See `files.report_files`."""

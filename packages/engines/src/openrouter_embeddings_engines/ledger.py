@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from threading import Lock
 from typing import Any, Literal
@@ -19,6 +21,8 @@ from openrouter_embeddings import Usage, UsageTracker
 from .folder import Folder
 
 LEDGER = "_ledger"
+_READERS = 16
+"""Files read at the same time: a store of objects takes a while for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +159,7 @@ class Pieces:
         self._held += line
         if now:
             name = f"{self._name}.{len(self._written):06d}.jsonl"
-            self._folder.write(name, self._held)
+            self._folder.put(name, self._held)
             self._written.append(name)
             self._held = b""
 
@@ -167,27 +171,27 @@ class Pieces:
 
 def read_attempts(folder: Folder) -> list[Attempt]:
     """Return every attempt that the folder's ledger knows, by part and in order."""
-    names = [name for name in folder.names(LEDGER) if not name.startswith("_")]
-    over = {name.removesuffix(".json") for name in names if name.endswith(".json")}
-    attempts = [_summary(folder, f"{LEDGER}/{name}.json") for name in over]
-    journals: dict[str, list[str]] = {}
-    for name in sorted(names):
-        part, attempt, *_ = name.split(".")
-        if name.endswith(".jsonl") and f"{part}.{attempt}" not in over:
-            journals.setdefault(f"{part}.{attempt}", []).append(name)
-    for name, pieces in journals.items():
-        part, attempt = name.split(".")
-        content = b"".join(folder.read(f"{LEDGER}/{piece}") for piece in pieces)
-        attempts.append(_replayed(Attempt(part=part, name=attempt), content.split(b"\n")[:-1]))
-    return sorted(attempts, key=lambda attempt: (attempt.part, attempt.name))
+    files: dict[str, list[str]] = {}
+    for name in sorted(folder.names(LEDGER)):
+        if not name.startswith("_"):
+            files.setdefault(".".join(name.split(".")[:2]), []).append(name)
+    with ThreadPoolExecutor(_READERS) as pool:
+        attempts = pool.map(lambda item: _attempt(folder, *item), files.items())
+        return sorted(attempts, key=lambda attempt: (attempt.part, attempt.name))
 
 
-def _summary(folder: Folder, name: str) -> Attempt:
-    found = json.loads(folder.read(name))
+def _attempt(folder: Folder, name: str, files: Sequence[str]) -> Attempt:
+    """Return what the files of an attempt say: its summary, if there is one by now, else its journal."""
+    if f"{name}.json" not in files:
+        with suppress(FileNotFoundError):  # it has ended since the files were listed
+            return _replayed(name, b"".join(folder.read(f"{LEDGER}/{file}") for file in files))
+    found = json.loads(folder.read(f"{LEDGER}/{name}.json"))
     return Attempt(**{**found, "usage": Usage(**found["usage"])})
 
 
-def _replayed(attempt: Attempt, lines: Iterable[bytes]) -> Attempt:
-    for line in lines:
+def _replayed(name: str, journal: bytes) -> Attempt:
+    part, ident = name.split(".")
+    attempt = Attempt(part=part, name=ident)
+    for line in journal.split(b"\n")[:-1]:  # a line without an end was being written when the process was killed
         attempt = attempt.after(json.loads(line))
     return attempt

@@ -45,7 +45,7 @@ class JobReport:
     Attributes:
         parts: Those that were begun, by name.
         open_parts: How many parts are not done, those not begun included.
-        unanswered: Requests in flight when a run was killed: at most so many, and never more than it might have in flight.
+        unanswered: Requests in flight, now or when a run was killed: at most so many.
         dearest: USD of the dearest request.
     """
 
@@ -83,7 +83,7 @@ class JobReport:
         ]
         if self.unanswered:
             lines.append(
-                f"Runs were killed with at most {self.unanswered:,} requests in flight, which may have been billed besides."
+                f"At most {self.unanswered:,} requests are in flight, or were when a run was killed: they may be billed besides."
             )
         return "\n".join(lines)
 

@@ -12,7 +12,15 @@ import pyarrow as pa
 import pytest
 
 from openrouter_embeddings import AuthenticationError, ConfigurationError, InputError, InvalidRequestError
-from openrouter_embeddings_engines import EmbedJob, Limit, aembed_table, embed_table, embedded_schema, worker_client
+from openrouter_embeddings_engines import (
+    EmbedJob,
+    Limit,
+    RateLimiter,
+    aembed_table,
+    embed_table,
+    embedded_schema,
+    worker_client,
+)
 
 
 def table_of(texts: list[str | None], kind: pa.DataType | None = None) -> pa.Table:
@@ -134,6 +142,21 @@ def test_a_process_has_one_client_for_a_job_however_often_it_is_unpickled(job_fo
     assert (client.options.max_concurrency, client.options.max_cost) == (2, 0.5)
     assert worker_client(job, 2) is not client
     assert worker_client(job_for(dimensions=4), 4) is not client
+
+
+def test_with_a_limiter_that_the_workers_share_nothing_is_divided(job_for: Any) -> None:
+    job = job_for(limit=Limit(concurrency=8), max_cost=2.0)
+    shared = RateLimiter(per_second=1000)
+    options = worker_client(job, 4, limiter=shared).options
+    assert (options.max_concurrency, options.max_cost) == (8, 2.0)
+
+
+def test_the_rate_is_kept_before_each_request(job_for: Any, embeddings_gateway: Any) -> None:
+    embeddings_gateway.configure(rate=20.0, burst=1)
+    job = job_for(limit=Limit(concurrency=4, per_second=10), batch_size=1)
+    table = embed_table(worker_client(job), job, table_of([f"text {number}" for number in range(12)]))
+    assert table.column("embedding").null_count == 0
+    assert embeddings_gateway.usage()["refused"] == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -175,7 +175,8 @@ class Run:
     def _commit(self, part: Part, table: pa.Table, journal: Journal) -> None:
         """Write a part under another name, end its account, then give it its own name."""
         temporary = f"_{part.file}.{journal.attempt}.tmp"
-        pq.write_table(table, self._folder / temporary, filesystem=self._folder.system)
+        others = [name for name in table.column_names if name != self._job.out]  # no two embeddings share their numbers
+        pq.write_table(table, self._folder / temporary, filesystem=self._folder.system, use_dictionary=others)
         embedded = table.num_rows - table.column(self._job.out).null_count
         failed = table.num_rows - table.column(self._job.error_column).null_count
         journal.end("committed", embedded=embedded, failed=failed)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from threading import Lock
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from openrouter_embeddings import ConfigurationError
 
@@ -62,6 +62,13 @@ class Limit:
         return RateLimiter(
             per_second=self.per_second, tokens_per_second=None if per_minute is None else per_minute / 60, clock=clock
         )
+
+
+class Limiter(Protocol):  # REPLACE by the core's, once it has it
+    """What workers may share: it gives each request a lease, or says after how many seconds to ask again."""
+
+    def acquire(self, requests: int, tokens: int, /) -> Any:
+        """Return a lease with `release(outcome)`, or seconds."""
 
 
 class RateLimiter:
@@ -120,7 +127,7 @@ class RateLease:
 
 
 def waits_for(
-    limiter: RateLimiter, sleep: Callable[[float], None] = time.sleep
+    limiter: Limiter, sleep: Callable[[float], None] = time.sleep
 ) -> Callable[[int], None]:  # REPLACE by limiter=, once the core has it
     """Return a limiter as the client's `before_request`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -151,12 +151,19 @@ def test_with_a_limiter_that_the_workers_share_nothing_is_divided(job_for: Any) 
     assert (options.max_concurrency, options.max_cost) == (8, 2.0)
 
 
-def test_the_rate_is_kept_before_each_request(job_for: Any, embeddings_gateway: Any) -> None:
-    embeddings_gateway.configure(rate=20.0, burst=1)
-    job = job_for(limit=Limit(concurrency=4, per_second=10), batch_size=1)
-    table = embed_table(worker_client(job), job, table_of([f"text {number}" for number in range(12)]))
-    assert table.column("embedding").null_count == 0
-    assert embeddings_gateway.usage()["refused"] == 0
+def test_the_limiter_is_asked_before_each_request(job_for: Any, embeddings_gateway: Any) -> None:
+    class Asked(RateLimiter):
+        tokens: ClassVar[list[int]] = []
+
+        def acquire(self, requests: int, tokens: int, /) -> Any:
+            answer = super().acquire(requests, tokens)
+            self.tokens += [tokens] if not isinstance(answer, float) else []
+            return answer
+
+    job = job_for(batch_size=5)
+    embed_table(worker_client(job, limiter=Asked(per_second=1000)), job, table_of([f"text {row}" for row in range(20)]))
+    assert len(Asked.tokens) == embeddings_gateway.usage()["requests"] == 4
+    assert min(Asked.tokens) > 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

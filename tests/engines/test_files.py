@@ -24,6 +24,7 @@ from openrouter_embeddings import (
     ConfigurationError,
     InputError,
     ProviderUnavailableError,
+    track_usage,
 )
 from openrouter_embeddings_engines import EmbedJob, Limit, worker_client
 from openrouter_embeddings_engines import files as files_module
@@ -78,8 +79,10 @@ def test_every_row_is_embedded_and_the_report_equals_the_servers_total(
     job_for: Any, embeddings_gateway: Any, tmp_path: Path, rows: list[str]
 ) -> None:
     job = job_for(batch_size=16)
-    report = job.files(tmp_path / "in", tmp_path / "out", part_rows=100)
+    with track_usage() as used:
+        report = job.files(tmp_path / "in", tmp_path / "out", part_rows=100)
     assert_equals_the_servers(report, embeddings_gateway)
+    assert used.total_tokens == report.usage.total_tokens
     assert embeddings_gateway.paid_inputs() == 300
     assert (report.embedded, report.failed, report.open_parts, report.unanswered) == (300, 0, 0, 0)
     assert len(parts_in(tmp_path / "out")) == len(report.parts) == 4
@@ -409,6 +412,14 @@ def test_a_list_of_files_a_file_without_rows_and_an_address(job_for: Any, tmp_pa
     report = job_for().files(names, (tmp_path / "out").as_uri())
     assert (report.embedded, len(report.parts)) == (50, 2)
     assert read(tmp_path / "out").num_rows == 50
+
+
+def test_a_file_system_may_be_given_in_place_of_addresses(job_for: Any, tmp_path: Path, rows: list[str]) -> None:
+    below = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
+    assert job_for().files("in/a.parquet", "below", filesystem=below).embedded == 250
+    local = pytest.importorskip("fsspec").filesystem("file")
+    assert job_for().files(str(tmp_path / "in/a.parquet"), str(tmp_path / "local"), filesystem=local).embedded == 250
+    assert len(read(tmp_path / "below")) == len(read(tmp_path / "local")) == 250
 
 
 def test_an_fsspec_file_system_without_appending_keeps_the_same_account(

@@ -8,6 +8,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Any
 
 import pyarrow as pa
@@ -134,7 +135,7 @@ class Run:
         with ThreadPoolExecutor(self._at_once, thread_name_prefix="openrouter-embeddings-part") as pool:
             try:
                 for part in parts:
-                    running.add(pool.submit(self._embed, part))
+                    running.add(pool.submit(copy_context().run, self._embed, part))
                     if len(running) >= self._at_once:
                         running = _without_done(running)
                 while running:

@@ -1,7 +1,7 @@
 """What a folder's parts have cost: a journal for each attempt at a part, written as its requests leave and land.
 
 `_ledger/<part>.<attempt>.jsonl` is the journal of an attempt, and `.json` its summary once it is over; on file systems
-that cannot append, a journal is many small files, one for each request. Whoever is killed leaves a journal without an
+that cannot append, a journal is many small files, one for each line. Whoever is killed leaves a journal without an
 end. What it had in flight is known to nobody but the gateway: its requests that had no answer yet are counted.
 """
 
@@ -105,38 +105,38 @@ class Journal(UsageTracker):
         self._so_far = Attempt(part=part, name=self.attempt, run=run, concurrency=concurrency)
         kind = Lines if folder.is_local else Pieces
         self._out: Lines | Pieces = kind(folder, self._name)
-        self._write({"run": run, "concurrency": concurrency}, now=False)
+        self._write({"run": run, "concurrency": concurrency})
 
     def add(self, usage: Usage) -> None:
         """Write down what was spent, and add it to the sum. That a request leaves is written before it does."""
-        self._write({"usage": _counted(usage)}, now=usage.requests > 0)
+        self._write({"usage": _counted(usage)})
         super().add(usage)
 
     def end(self, how: Literal["committed", "failed"], *, embedded: int = 0, failed: int = 0) -> None:
         """Write down how the attempt ended, now that nothing of it is in flight."""
-        self._write({"end": how, "embedded": embedded, "failed": failed}, now=True)
+        self._write({"end": how, "embedded": embedded, "failed": failed})
 
     def close(self) -> None:
         """Put a summary in the journal's place."""
         self._folder.write_json(f"{self._name}.json", self._so_far.to_json())
         self._out.delete()
 
-    def _write(self, line: dict[str, Any], *, now: bool) -> None:
+    def _write(self, line: dict[str, Any]) -> None:
         with self._write_lock:
-            self._out.write(json.dumps(line).encode() + b"\n", now=now)
+            self._out.write(json.dumps(line).encode() + b"\n")
             self._so_far = self._so_far.after(line)
 
 
 class Lines:
-    """A journal as one file that grows: a line is on its way to the disk when `write` returns."""
+    """A journal as one file that grows."""
 
     def __init__(self, folder: Folder, name: str) -> None:
         self._folder = folder
         self._name = f"{name}.jsonl"
         self._file = folder.system.open_append_stream(folder / self._name, compression=None)
 
-    def write(self, line: bytes, *, now: bool) -> None:
-        """Append a line."""
+    def write(self, line: bytes) -> None:
+        """Append a line: a process that is killed then has written it."""
         self._file.write(line)
 
     def delete(self) -> None:
@@ -146,22 +146,18 @@ class Lines:
 
 
 class Pieces:
-    """A journal as many small files, for a store of objects. What need not be there at once goes with the next piece."""
+    """A journal as many small files, for a store of objects."""
 
     def __init__(self, folder: Folder, name: str) -> None:
         self._folder = folder
         self._name = name
-        self._held = b""
         self._written: list[str] = []
 
-    def write(self, line: bytes, *, now: bool) -> None:
-        """Take a line; store what is held if it must be there now."""
-        self._held += line
-        if now:
-            name = f"{self._name}.{len(self._written):06d}.jsonl"
-            self._folder.put(name, self._held)
-            self._written.append(name)
-            self._held = b""
+    def write(self, line: bytes) -> None:
+        """Store a line."""
+        name = f"{self._name}.{len(self._written):06d}.jsonl"
+        self._folder.put(name, line)
+        self._written.append(name)
 
     def delete(self) -> None:
         """Remove the journal."""

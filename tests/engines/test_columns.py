@@ -86,9 +86,12 @@ def test_with_on_empty_zero_an_empty_text_and_null_are_zeros(job_for: Any) -> No
     assert table.column("embedding_error").null_count == 3
 
 
-@pytest.mark.parametrize(
-    "kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())], ids=str
-)
+STRINGS = [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())]
+if int(pa.__version__.partition(".")[0]) >= 18:  # before, nothing can be cast to it
+    STRINGS.append(pa.string_view())
+
+
+@pytest.mark.parametrize("kind", STRINGS, ids=str)
 def test_every_kind_of_string_column_is_taken(job_for: Any, kind: pa.DataType) -> None:
     job = job_for()
     strings = table_of(["a", "b", "a"])

@@ -122,6 +122,7 @@ def test_a_hundred_bad_texts_in_ten_thousand_cost_their_rows_alone(
     reasons = table.column("embedding_error").to_pylist()
     assert (report.embedded, report.failed) == (9900, 100)
     assert table.column("embedding").null_count == 100
+    assert table.schema.field("embedding").type == pa.list_(pa.field("element", pa.float32()))
     assert [number for number, reason in enumerate(reasons) if reason] == list(range(37, 10_000, 100))
     assert all(reason.startswith("InvalidRequestError: ") for reason in reasons if reason)
     assert embeddings_gateway.paid_inputs() == 9900
@@ -377,6 +378,8 @@ def test_sources_that_cannot_be_are_refused(job_for: Any, tmp_path: Path, rows: 
         job.files(tmp_path / "in", tmp_path)
     with pytest.raises(ConfigurationError, match="part_rows takes"):
         job.files(tmp_path / "in", tmp_path / "out", part_rows=-1)
+    with pytest.raises(ConfigurationError, match="more numbers than an Arrow list holds"):
+        job.files(tmp_path / "in", tmp_path / "out", part_rows=2**29)
     (tmp_path / "broken.parquet").write_bytes(b"not parquet at all")
     with pytest.raises(ConfigurationError, match="cannot be read as Parquet"):
         job.files(tmp_path / "broken.parquet", tmp_path / "out")

@@ -65,6 +65,20 @@ def embedded_schema(job: EmbedJob, schema: pa.Schema) -> pa.Schema:
     return _with_fields(job, schema, job.dimensions)
 
 
+def for_parquet(job: EmbedJob, table: pa.Table) -> pa.Table:
+    """Return an embedded table with lists of any length in place of lists of a fixed size.
+
+    Before pyarrow 26 a Parquet file with a null among lists of a fixed size can be read by nobody, and hardly be written
+    (apache/arrow issue 35692). `column.cast(pa.list_(pa.float32(), width))` makes them of a fixed size again.
+    """
+    column = table.column(job.out).combine_chunks()
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    ends = np.cumsum(there) * column.type.list_size
+    offsets = pa.array(np.concatenate([[0], ends]), pa.int32())  # what does not fit is an error
+    lists = pa.ListArray.from_arrays(offsets, column.flatten(), mask=pa.array(~there))
+    return table.set_column(table.schema.get_field_index(job.out), job.out, lists)
+
+
 class EmbeddedRows:
     """What has come of the rows of one table. An embedding that never came is null, in whatever order they came.
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from openrouter_embeddings import BudgetExceededError, Client, ConfigurationError, EmbeddingError
 
-from .columns import embed_table
+from .columns import embed_table, for_parquet
 from .folder import Folder, located
 from .job import EmbedJob
 from .ledger import LEDGER, Journal, read_attempts
@@ -65,8 +65,7 @@ def embed_files(
         BudgetExceededError: The runs so far, or the next batch, would pass `max_cost`.
         EmbeddingError: No more can be embedded. Everything that is committed stays.
     """
-    if part_rows is not None and (not isinstance(part_rows, int) or part_rows < 1):
-        raise ConfigurationError(f"part_rows takes a whole number of at least 1, not {part_rows!r}.")
+    _check_part_rows(job, part_rows)
     folder = Folder(*located(target, filesystem))
     system, sources = _sources(source, filesystem)
     if any(f"{found.path}/".startswith(f"{folder.path}/") for found in sources.values()):
@@ -95,6 +94,13 @@ def report_files(target: str | os.PathLike[str], *, filesystem: Any = None) -> J
     if plan is None:
         raise ConfigurationError("No job has written into the target.")
     return _report(folder, plan, set(folder.names()))
+
+
+def _check_part_rows(job: EmbedJob, part_rows: int | None) -> None:
+    if part_rows is not None and (not isinstance(part_rows, int) or part_rows < 1):
+        raise ConfigurationError(f"part_rows takes a whole number of at least 1, not {part_rows!r}.")
+    if (part_rows or 1) * (job.dimensions or 1) >= 2**31:
+        raise ConfigurationError(f"part_rows={part_rows} makes parts of more numbers than an Arrow list holds.")
 
 
 def _part_rows(folder: Folder, job: EmbedJob) -> int:
@@ -177,7 +183,12 @@ class Run:
         """Write a part under another name, end its account, then give it its own name."""
         temporary = f"_{part.file}.{journal.attempt}.tmp"
         others = [name for name in table.column_names if name != self._job.out]  # no two embeddings share their numbers
-        pq.write_table(table, self._folder / temporary, filesystem=self._folder.system, use_dictionary=others)
+        pq.write_table(
+            for_parquet(self._job, table),
+            self._folder / temporary,
+            filesystem=self._folder.system,
+            use_dictionary=others,
+        )
         embedded = table.num_rows - table.column(self._job.out).null_count
         failed = table.num_rows - table.column(self._job.error_column).null_count
         journal.end("committed", embedded=embedded, failed=failed)

@@ -33,6 +33,7 @@ PACKAGES = [
     "packages/langchain",
     "packages/llama-index",
     "packages/haystack",
+    "packages/engines",
     "packages/gateway[model]",
 ]
 EDITABLE = [part for package in PACKAGES for part in ("-e", package)]

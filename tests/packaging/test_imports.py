@@ -52,6 +52,7 @@ ADAPTERS = {
     "langchain": "langchain_openrouter_embeddings",
     "llama-index": "llama_index.embeddings.openrouter",
     "haystack": "haystack_integrations.components.embedders.openrouter_embeddings",
+    "engines": "openrouter_embeddings_engines",
 }
 GATEWAY_MAY_IMPORT = {"openrouter_embeddings.profiles"}
 
@@ -239,6 +240,7 @@ def test_the_core_knows_no_adapter_no_gateway_no_framework(path: Path) -> None:
         "haystack",
         "haystack_integrations",
         "openrouter_embeddings_gateway",
+        "openrouter_embeddings_engines",
     }
     assert not roots(imported(path, package_of(path))) & foreign
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ["core", "langchain", "llama-index", "haystack", "gateway"]
+FOLDERS = ["core", "langchain", "llama-index", "haystack", "engines", "gateway"]
 
 
 def project(folder: str) -> dict[str, Any]:
@@ -46,6 +46,9 @@ def test_the_extras_name_the_packages_at_the_same_version() -> None:
     assert extras["llama-index"] == [f"llama-index-embeddings-openrouter=={VERSION}"]
     assert extras["haystack"] == [f"openrouter-embeddings-haystack=={VERSION}"]
     assert extras["gateway"] == [f"openrouter-embeddings-gateway[model]=={VERSION}"]
+    for engine in ("ray", "daft", "spark", "dask"):
+        assert extras[engine] == [f"openrouter-embeddings-engines[{engine}]=={VERSION}"]
+        assert project("engines")["optional-dependencies"][engine]
     assert sorted(extras["all"]) == sorted(
         line for name in ("langchain", "llama-index", "haystack", "gateway") for line in extras[name]
     )

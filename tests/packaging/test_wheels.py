@@ -23,6 +23,7 @@ LEAVES = {
     "langchain_openrouter_embeddings": "langchain_openrouter_embeddings",
     "llama_index_embeddings_openrouter": "llama_index/embeddings/openrouter",
     "openrouter_embeddings_haystack": "haystack_integrations/components/embedders/openrouter_embeddings",
+    "openrouter_embeddings_engines": "openrouter_embeddings_engines",
     "openrouter_embeddings_gateway": "openrouter_embeddings_gateway",
 }
 NEIGHBOURS = ["langchain-openrouter", "openrouter-haystack", "llama-index-embeddings-openai"]
@@ -30,7 +31,7 @@ IMPORT_ALL = """
 import langchain_openrouter, llama_index.core, llama_index.embeddings.openai
 from haystack_integrations.components.generators.openrouter import OpenRouterChatGenerator
 
-import openrouter_embeddings, openrouter_embeddings_gateway
+import openrouter_embeddings, openrouter_embeddings_engines, openrouter_embeddings_gateway
 from langchain_openrouter_embeddings import OpenRouterEmbeddings
 from llama_index.embeddings.openrouter import OpenRouterEmbedding
 from haystack_integrations.components.embedders.openrouter_embeddings import (
@@ -130,6 +131,8 @@ def test_the_wheels_agree_on_one_version(wheels: dict[str, Path]) -> None:
     assert f"llama-index-embeddings-openrouter=={version}; extra == 'llama-index'" in wanted
     assert f"openrouter-embeddings-haystack=={version}; extra == 'haystack'" in wanted
     assert f"openrouter-embeddings-gateway[model]=={version}; extra == 'gateway'" in wanted
+    for engine in ("ray", "daft", "spark", "dask"):
+        assert f"openrouter-embeddings-engines[{engine}]=={version}; extra == '{engine}'" in wanted
 
 
 def test_all_wheels_install_beside_their_neighbours(

@@ -1,0 +1,99 @@
+"""The client of this process: one for each job, whatever number of tasks, threads and actors ask for it."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from importlib import import_module
+from threading import Lock
+from typing import Any
+from urllib.parse import urlsplit
+
+from openrouter_embeddings import Cache, Client, ConfigurationError
+
+from .job import EmbedJob
+from .limit import Limiter, waits_for
+
+_KEPT = 8
+_REDIS = {"redis", "rediss", "unix"}
+
+
+class _Clients:
+    """The clients made in this process, the last used ones."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._made: OrderedDict[tuple[Any, ...], Client] = OrderedDict()
+
+    def get(self, job: EmbedJob, shares: int, limiter: Limiter | None) -> Client:
+        name = (job.digest, shares)
+        with self._lock:
+            client = self._made.pop(name, None) or new_client(job, shares, limiter=limiter)
+            self._made[name] = client
+            while len(self._made) > _KEPT:
+                self._made.popitem(last=False)
+        return client
+
+    def forget(self) -> None:
+        """Begin anew in a forked child: the parent's clients go on there, and the lock may have been held."""
+        self.__init__()  # type: ignore[misc]
+
+
+_clients = _Clients()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_clients.forget)
+
+
+def worker_client(job: EmbedJob, shares: int = 1, *, limiter: Limiter | None = None) -> Client:
+    """Return the client of this process for a job: the same one each time, with its share of the job's limits.
+
+    `worker_client(job, shares).as_async()` is the same client for asyncio.
+
+    Args:
+        job: What to embed and how.
+        shares: How many workers there are: this one has that part of `job.limit` and of `job.max_cost`.
+        limiter: What keeps both for all workers together, where they share it: then nothing is divided here. The first
+            call decides.
+
+    Raises:
+        ConfigurationError: The cache's variable is not set on this worker.
+    """
+    return _clients.get(job, shares, limiter)
+
+
+def new_client(
+    job: EmbedJob, shares: int = 1, *, limiter: Limiter | None = None, max_cost: float | None = None
+) -> Client:
+    """Return a client for a job that nobody else in this process has.
+
+    Args:
+        job: What to embed and how.
+        shares: How many workers there are.
+        limiter: What keeps the limit and the budget for all of them; None: the client keeps its share of both.
+        max_cost: USD in place of the job's.
+    """
+    shares = shares if limiter is None else 1
+    share = job.limit.share(shares)
+    limiter = limiter or share.limiter()
+    budget = job.max_cost if max_cost is None else max_cost
+    return Client(
+        job.model,
+        **job.options,
+        max_concurrency=share.concurrency,
+        max_cost=None if budget is None else budget / shares,
+        cache=_opened_cache(job),
+        before_request=None if limiter is None else waits_for(limiter),  # REPLACE by limiter=limiter
+    )
+
+
+def _opened_cache(job: EmbedJob) -> Cache | str | None:
+    address = job.cache
+    if address is not None and address.startswith("$"):
+        name, address = address[1:], os.environ.get(address[1:])
+        if not address:
+            raise ConfigurationError(f"No cache: the variable {name} is not set on this worker.")
+    if address is not None and urlsplit(address).scheme in _REDIS:
+        redis_cache: Any = import_module(".redis_cache", __package__)
+        cache: Cache = redis_cache.RedisCache(address)
+        return cache
+    return address

@@ -1,0 +1,1 @@
+"""Embeddings past one machine."""

@@ -180,7 +180,7 @@ def test_put_gives_up_the_claims_of_its_own_and_no_others(cache, redis_server):
     cache.claim([KEY], 10.0)
     other.claim([b"b"], 10.0)
     cache.put({KEY: VALUE, b"b": VALUE})
-    assert [name for name in redis_server.client().scan_iter("*claim*")] == [b"openrouter-embeddings:claim:b"]
+    assert list(redis_server.client().scan_iter("*claim*")) == [b"openrouter-embeddings:claim:b"]
     other.close()
 
 

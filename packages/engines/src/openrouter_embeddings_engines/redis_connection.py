@@ -22,7 +22,7 @@ except ImportError as missing:
     raise ImportError("Redis needs an extra: pip install 'openrouter-embeddings-engines[redis]'.") from missing
 
 _SCHEMES = ("redis", "rediss", "unix")
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 8.0
+_FIRST_PAUSE, LONGEST_PAUSE = 1.0, 8.0
 _CONNECT_SECONDS = 2.0
 
 _P = ParamSpec("_P")
@@ -30,7 +30,15 @@ _T = TypeVar("_T")
 
 
 class RedisLostError(Exception):
-    """Redis did not do its work, or did not lately and is not asked again yet."""
+    """Redis did not do its work, or did not lately and is not asked again yet.
+
+    Attributes:
+        was_asked: Whether it was asked, and so may have done it all the same.
+        is_first: Whether all was well before.
+    """
+
+    def __init__(self, *, was_asked: bool, is_first: bool) -> None:
+        self.was_asked, self.is_first = was_asked, is_first
 
 
 class ProcessLocal:
@@ -113,8 +121,9 @@ class RedisConnection(ProcessLocal):
             now = time.monotonic()
             if now < self._paused_until:
                 self.failures += 1
-                raise RedisLostError
-            if self._paused_until:  # the one who tries again; the others go on without
+                raise RedisLostError(was_asked=False, is_first=False)
+            is_first = not self._paused_until
+            if not is_first:  # the one who tries again; the others go on without
                 self._paused_until = now + self._pause
             if self._redis is None:
                 self._redis = self._connect()
@@ -123,7 +132,7 @@ class RedisConnection(ProcessLocal):
             result = work(redis, *arguments, **named)
         except (RedisError, OSError) as error:
             self._lose(error)
-            raise RedisLostError from None  # redis-py may quote what it was sent
+            raise RedisLostError(was_asked=True, is_first=is_first) from None  # redis-py may quote what it was sent
         with self._lock:
             self._paused_until, self._pause = 0.0, _FIRST_PAUSE
         return result
@@ -152,7 +161,7 @@ class RedisConnection(ProcessLocal):
             self.failures += 1
             self.lost_at = time.monotonic()
             self._paused_until = self.lost_at + self._pause
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
             warned, self._warned = self._warned, True
         if not warned:  # outside the lock: a warning may run code of the user's
             message = f"Redis at {self.label} is not working ({type(error).__name__}). {self._on_loss}"

@@ -10,6 +10,8 @@ from openrouter_embeddings_engines.redis_limiter import RedisLease, RedisLimiter
 
 from .workers import workers
 
+pytestmark = pytest.mark.slow
+
 CAP, RATE, LATENCY = 16, 20.0, 0.1
 
 

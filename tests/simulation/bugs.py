@@ -16,8 +16,9 @@ from openrouter_embeddings._limits.breaker import CircuitBreaker
 from openrouter_embeddings._limits.limiter import TrafficLimiter
 from openrouter_embeddings._limits.pacer import Pacer
 from openrouter_embeddings._protocol import Remedy, answers
-from openrouter_embeddings._runtime import dispatcher
+from openrouter_embeddings._runtime import dispatcher, leasing
 from openrouter_embeddings._runtime.waiting import CancelScope
+from openrouter_embeddings.limiter import NO_LEASE
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
@@ -117,6 +118,11 @@ def _double_publish(original: Any) -> Any:
     return lambda self, members: list(members)
 
 
+def _keep_lease_of_the_cancelled(original: Any) -> Any:
+    """Release what was answered alone."""
+    return lambda self: original(self) if self.outcome.kind in {"landed", "refused"} else None
+
+
 BUGS: dict[str, Plant] = {
     "a wake-up is lost": _wrapped(dispatcher.Dispatcher, "_serve", _serve_one),
     "a cancelled request keeps its permit": _wrapped(dispatcher.Dispatcher, "release", _keep_permit_of_the_cancelled),
@@ -139,5 +145,12 @@ BUGS: dict[str, Plant] = {
     "the pace is never forgotten": _replaced(Pacer, "_shorten", lambda self, factor: None),
     "a deadline is ignored": _replaced(CancelScope, "seconds_left", lambda self, most: most),
     "cached rows are not looked at again": _replaced(CallShare, "has_newer_results", lambda self: False),
+    "a lease is kept when its request fails or is cancelled": _wrapped(
+        leasing.HeldLease, "release", _keep_lease_of_the_cancelled
+    ),
+    "a lease that comes too late is kept": _replaced(leasing.Ask, "_give_back", lambda self: None),
+    "a request that is told to wait leaves": _replaced(
+        leasing, "_checked", lambda answer, loop: leasing.HeldLease(answer if leasing._is_lease(answer) else NO_LEASE)
+    ),
     "a failure is forgotten": _replaced(EmbedCall, "fail", lambda self, members, error: None),
 }

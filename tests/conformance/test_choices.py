@@ -195,6 +195,43 @@ def test_a_limiter_of_the_users_is_asked_for_each_request(kind, make, gateway, s
         assert threading.get_ident() not in {thread for _, thread in asked}
 
 
+def test_a_limiter_that_is_shared_gives_a_lease_for_each_request_and_gets_each_back(
+    kind, make, gateway, sent, truth, texts
+):
+    """`limiter=`: a refusal and what landed are told, and one request at a time leaves where there is one lease.
+
+    Troubleshooting: more than one in flight means that a request does not wait for its lease; fewer outcomes than requests,
+    that an attempt has none.
+    """
+    if kind.needs == "haystack":
+        return  # a component is saved, and a limiter cannot be
+    limiter = OneLease()
+    gateway.trouble("status", status=503, retry_after=0.01)
+    rows = make(batch_size=10, limiter=limiter).embed_documents(texts)
+    np.testing.assert_allclose(rows, truth.rows(texts), atol=1e-6)
+    assert gateway.max_in_flight() == 1
+    assert limiter.kinds == ["refused", "landed", "landed", "landed", "landed"]
+    assert len(sent()) == 5
+
+
+class OneLease:
+    """A limiter with one lease."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self._is_out = False
+
+    def acquire(self, requests, tokens):
+        if self._is_out:
+            return 0.01
+        self._is_out = True
+        return self
+
+    def release(self, outcome):
+        self._is_out = False
+        self.kinds.append(outcome.kind)
+
+
 def test_a_limiter_that_raises_ends_the_call(kind, make, sent, texts):
     """Its exception comes out as it is, and nothing is sent.
 

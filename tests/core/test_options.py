@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -264,3 +265,13 @@ def test_batches_start_from_what_is_known():
     assert limits("new/model", batch_tokens=7).max_tokens == 7
     assert limits("new/model", encoding_format="float").encoding == "float"
     assert limits("new/model").encoding is None
+
+
+def test_a_limiter_and_a_function_before_each_request_are_one_thing():
+    function = len
+    assert Options(model="m").shared_limiter is None
+    with pytest.raises(ConfigurationError, match="limiter= and before_request= do the same"):
+        Options(model="m", limiter=threading.Semaphore(), before_request=function)
+    limiter = threading.Semaphore()
+    assert Options(model="m", limiter=limiter).shared_limiter is limiter
+    assert Options(model="m", before_request=function).shared_limiter is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 from fractions import Fraction
 
@@ -159,3 +160,11 @@ async def test_an_http_client_is_httpxs_and_of_the_right_colour():
         assert refused(sync, client) == "x takes an httpx.Client; this one is for the other colour."
     for wrong in ("x", httpx.Client, object()):
         assert refused(sync, wrong) == f"x takes an httpx.Client, not {type(wrong).__name__}."
+
+
+def test_a_limiter_has_an_acquire():
+    good = threading.Semaphore()
+    assert must_be.limiter("limiter", good) is good
+    for wrong in (print, 7, threading.Semaphore, object()):
+        with pytest.raises(ConfigurationError, match=r"limiter takes an object with acquire\(requests, tokens\), not "):
+            must_be.limiter("limiter", wrong)

@@ -96,6 +96,8 @@ def test_a_live_client_is_not_taken_because_it_cannot_be_saved(kind: Any) -> Non
             kind(model=UNMARKED, **{word: object()})
     with pytest.raises(ConfigurationError, match="a component is saved, and a limiter cannot be"):
         kind(model=UNMARKED, before_request=print)
+    with pytest.raises(ConfigurationError, match="a component is saved, and a limiter cannot be"):
+        kind(model=UNMARKED, limiter=object())
 
 
 def test_a_missing_model_and_an_unknown_side_are_refused_with_the_way_out(kind: Any) -> None:

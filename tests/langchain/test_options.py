@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import re
+import threading
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -105,9 +106,10 @@ def test_every_option_reaches_the_core():
         "coalesce_queries": True, "retry_timeout": 9.5, "max_cost": 0.25, "app_url": "https://app.example.test", "app_title": "App",
         "app_categories": ["cli-agent"],
         "extra_headers": {"x-a": "b", "x-b": SecretStr("c"), "x-c": lambda: "d"}, "extra_body": {"new": {"field": 1}},
-        "before_request": len, "http_client": httpx.Client(), "async_http_client": httpx.AsyncClient(),
+        "limiter": threading.Semaphore(), "http_client": httpx.Client(), "async_http_client": httpx.AsyncClient(),
     }  # fmt: skip
-    assert given.keys() == {option.name for option in fields(Options)} - {"cache", "on_error"}
+    # limiter= stands for before_request=.
+    assert given.keys() == {option.name for option in fields(Options)} - {"cache", "on_error", "before_request"}
     model = OpenRouterEmbeddings(**given)
     reached = model._client.options
     assert reached.api_key.get_secret_value() == KEY

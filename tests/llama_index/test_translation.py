@@ -100,6 +100,7 @@ def test_two_words_for_one_thing_are_refused(make):
     for options, says in (
         ({"cache": MemoryCache(), "embeddings_cache": SimpleKVStore()}, "embeddings_cache= and cache= do the same."),
         ({"before_request": print, "rate_limiter": Counting()}, "rate_limiter= and before_request= do the same."),
+        ({"limiter": Counting(), "rate_limiter": Counting()}, "rate_limiter= and limiter= do the same."),
         ({"rate_limiter": object()}, "rate_limiter has no acquire: object."),
     ):
         with pytest.raises(ConfigurationError) as caught:

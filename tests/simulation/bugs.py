@@ -16,9 +16,10 @@ from openrouter_embeddings._limits.breaker import CircuitBreaker
 from openrouter_embeddings._limits.limiter import TrafficLimiter
 from openrouter_embeddings._limits.pacer import Pacer
 from openrouter_embeddings._protocol import Remedy, answers
-from openrouter_embeddings._runtime import Runtime, dispatcher, storing
+from openrouter_embeddings._runtime import Runtime, dispatcher, leasing, storing
 from openrouter_embeddings._runtime.waiting import CancelScope
 from openrouter_embeddings.cache import Claimed, GuardedCache
+from openrouter_embeddings.limiter import NO_LEASE
 
 Plant = Callable[[], AbstractContextManager[Any]]
 
@@ -152,6 +153,11 @@ def _abandon_what_is_being_written(original: Any) -> Any:
     return abandon
 
 
+def _keep_lease_of_the_cancelled(original: Any) -> Any:
+    """Release what was answered alone."""
+    return lambda self: original(self) if self.outcome.kind in {"landed", "refused"} else None
+
+
 BUGS: dict[str, Plant] = {
     "a wake-up is lost": _wrapped(dispatcher.Dispatcher, "_serve", _serve_one),
     "a cancelled request keeps its permit": _wrapped(dispatcher.Dispatcher, "release", _keep_permit_of_the_cancelled),
@@ -180,5 +186,12 @@ BUGS: dict[str, Plant] = {
     "what is being written is given up": _wrapped(CallShare, "abandon", _abandon_what_is_being_written),
     "cached rows are not looked at again": _replaced(CallShare, "has_newer_results", lambda self: False),
     "an outage costs a row": _wrapped(EmbedCall, "cause_to_raise", _an_outage_costs_a_row),
+    "a lease is kept when its request fails or is cancelled": _wrapped(
+        leasing.HeldLease, "release", _keep_lease_of_the_cancelled
+    ),
+    "a lease that comes too late is kept": _replaced(leasing.Ask, "_give_back", lambda self: None),
+    "a request that is told to wait leaves": _replaced(
+        leasing, "_checked", lambda answer, loop: leasing.HeldLease(answer if leasing._is_lease(answer) else NO_LEASE)
+    ),
     "a failure is forgotten": _replaced(EmbedCall, "fail", lambda self, members, error: None),
 }

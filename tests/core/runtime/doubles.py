@@ -101,10 +101,17 @@ class Waiting:
         seconds: float = 30.0,
         call_seconds: float | None = None,
         tokens: int = 1,
+        goes_first: bool = False,
     ) -> None:
         self.scope = CancelScope(dispatcher._clock, call_seconds)
         self.acquiring = dispatcher.acquire(
-            self.scope, Bell, tokens=tokens, wait_budget=wait_budget, seconds=seconds, urgent=urgent
+            self.scope,
+            Bell,
+            tokens=tokens,
+            wait_budget=wait_budget,
+            seconds=seconds,
+            urgent=urgent,
+            goes_first=goes_first,
         )
         self.outcome: Permit | NotSent | None = None
         self.held = 0.0

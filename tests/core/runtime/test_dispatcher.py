@@ -290,6 +290,94 @@ def test_a_permit_that_is_not_given_back_in_time_is_taken_back_by_whoever_waits(
     assert dispatcher.limiter.in_flight == 1
 
 
+# ---------------------------------------------------------------------------------------------- before a limiter of the user's
+
+
+@pytest.fixture
+def asking(clock: Clock) -> Dispatcher:
+    """A queue of requests that ask a limiter of the user's before they leave."""
+    return Dispatcher(limiter(4), clock=clock, jitter=lambda: 0.0, asks=True)
+
+
+def test_one_request_of_each_line_asks_at_a_time_and_the_next_once_it_leaves(asking):
+    first, second, query, other = (Waiting(asking, urgent=urgent) for urgent in (False, False, True, True))
+    assert (first.permit.active, query.permit.active) == (True, True)
+    assert (second.outcome, other.outcome) == (None, None)
+    assert asking.leave(first.permit, 30.0)
+    assert (second.bell.rung, other.bell.rung) == (False, False), "a query that waits goes first"
+    assert asking.leave(query.permit, 30.0)
+    assert other.bell.rung
+    assert asking.leave(other.permit, 30.0)
+    assert second.bell.rung
+
+
+def test_a_request_that_is_put_back_stays_the_first_and_holds_up_no_query(asking, clock):
+    first, second = Waiting(asking), Waiting(asking)
+    asking.put_back(first.permit, 60.0, urgent=False)
+    again = Waiting(asking, goes_first=True)
+    assert asking.limiter.in_flight == 0
+    assert again.delay == HEARTBEAT
+    query = Waiting(asking, urgent=True)
+    assert asking.leave(query.permit, 30.0)
+    clock.now = 57.0
+    again.go_on()
+    assert again.delay == 3.0
+    clock.now = 60.0
+    second.go_on()
+    assert second.outcome is None
+    again.go_on()
+    assert again.permit.active
+    assert again.held == 0.0, "the limiter's wait is our own pace"
+
+
+def test_bulk_work_does_not_overtake_a_query_that_is_told_to_wait(asking, clock):
+    query = Waiting(asking, urgent=True)
+    asking.put_back(query.permit, 3.0, urgent=True)
+    again, bulk = Waiting(asking, urgent=True, goes_first=True), Waiting(asking)
+    assert bulk.outcome is None
+    clock.now = 3.0
+    again.go_on()
+    assert asking.leave(again.permit, 30.0)
+    assert bulk.bell.rung
+
+
+def test_the_permit_of_a_request_that_asks_and_moves_is_not_revoked_and_of_one_that_stands_still_is(asking, clock):
+    request, other = Waiting(asking), Waiting(asking)
+    for _ in range(100):
+        clock.now += HEARTBEAT
+        asking.renew(request.permit)
+        other.go_on()
+        assert other.outcome is None
+    for _ in range(2):
+        clock.now += HEARTBEAT
+        other.go_on()
+    assert other.permit.active
+    assert not asking.leave(request.permit, 30.0)
+
+
+def test_a_request_may_not_leave_once_the_breaker_has_opened_unless_it_is_the_probe(asking, clock):
+    request, refused = Waiting(asking), Waiting(asking, urgent=True)
+    assert asking.leave(refused.permit, 30.0)
+    asking.release(refused.permit, REFUSED)
+    assert not asking.leave(request.permit, 30.0)
+    asking.release(request.permit, None)
+    clock.now = 60.0
+    probe = Waiting(asking, wait_budget=100.0)
+    assert probe.permit.probe
+    assert asking.leave(probe.permit, 30.0)
+
+
+def test_the_pace_counts_what_leaves_and_not_what_asks(asking, clock):
+    asking.limiter.pacer.interval = 10.0
+    request = Waiting(asking)
+    asking.put_back(request.permit, 1.0, urgent=False)
+    clock.now = 1.0
+    again = Waiting(asking, goes_first=True)
+    assert asking.leave(again.permit, 30.0)
+    assert Waiting(asking).delay == HEARTBEAT
+    assert asking.limiter.obstacle(1.0).until == 11.0
+
+
 def test_a_forked_child_has_an_empty_queue_and_nothing_in_flight(make):
     dispatcher = make()
     Waiting(dispatcher)

@@ -60,8 +60,8 @@ _NOT_NEEDED: Mapping[str, str] = {
     "organization openai_organization project openai_project": "the key says whose account it is",
     "retry_min_seconds retry_max_seconds wait_time": "waits follow what the gateway asks for, and retry_timeout= bounds"
     " them",
-    "rate_limiter requests_per_minute tokens_per_minute rpm tpm": "the pace is learnt from what the gateway refuses, and"
-    " limiter= takes one that other clients share, and before_request= a function that waits, as a limiter's acquire does",
+    "rate_limiter requests_per_minute tokens_per_minute rpm tpm": "the pace is learnt from what the gateway refuses,"
+    " limiter= takes a limiter that other clients share, and before_request= a function that waits, as a limiter's acquire does",
     "openai_proxy proxy proxies": "the proxy of HTTPS_PROXY is used, and http_client= takes a client with another",
     "http_client_kwargs httpx_client_kwargs": "timeout=, extra_headers= and the proxy of HTTPS_PROXY cover most of it,"
     " and http_client= takes a whole httpx.Client",

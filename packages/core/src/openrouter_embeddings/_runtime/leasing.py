@@ -13,7 +13,7 @@ import math
 import numbers
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from openrouter_embeddings._flows import Waker
@@ -49,7 +49,7 @@ class LimiterCall:
             run = contextvars.copy_context().run
             threading.Thread(target=run, args=(self.run,), name="openrouter-embeddings-limiter", daemon=True).start()
         elif loop is not None:
-            self.task = loop.create_task(self._awaited())
+            self._await(self._function(*self._arguments))
         else:
             raise _must_be_awaited(self._function)
 
@@ -60,19 +60,26 @@ class LimiterCall:
             waker.wake()
 
     def run(self) -> None:
-        """Call the function here and now. Where it is a coroutine function it must get by without a loop."""
+        """Call the function here and now. What it gives to await is awaited on the loop, where one runs."""
         try:
             result = self._function(*self._arguments)
             if inspect.iscoroutine(result):
+                if self.loop is not None and self.loop.is_running():
+                    self.loop.call_soon_threadsafe(self._await, result)
+                    return
                 result = _stepped(result, self._function)
         except BaseException as error:  # noqa: BLE001  for what waits for it
             self.end(None, error)
         else:
             self.end(result, None)
 
-    async def _awaited(self) -> None:
+    def _await(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        assert self.loop is not None
+        self.task = self.loop.create_task(self._awaited(coroutine))
+
+    async def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         try:
-            self.end(await self._function(*self._arguments), None)
+            self.end(await coroutine, None)
         except BaseException as error:
             self.end(None, error)
             if not isinstance(error, Exception):
@@ -187,7 +194,7 @@ def _must_be_awaited(function: Callable[..., Any]) -> ConfigurationError:
     return ConfigurationError(f"{name} is a coroutine function: only an AsyncClient, or an async method, can await it.")
 
 
-def _stepped(coroutine: Any, function: Callable[..., Any]) -> Any:
+def _stepped(coroutine: Coroutine[Any, Any, Any], function: Callable[..., Any]) -> Any:
     """Return the result of a coroutine that waits for nothing."""
     try:
         coroutine.send(None)

@@ -115,7 +115,10 @@ def _release(lease: HeldLease, runtime: Runtime, waiter: Callable[[], W]) -> Ste
         return
     waker = waiter()
     call.notify(waker)
-    yield Begin(call)
+    try:
+        yield Begin(call)
+    except RuntimeError:  # the loop does not run any more
+        call.run()
     if not call.is_over:
         yield Wait(waker, _RELEASE_SECONDS)
     if call.error is not None:

@@ -126,9 +126,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types, strictly."""
+    """Check the types, strictly: all by mypy, what users write by pyright too."""
     install(session, "dev")
     session.run("mypy", *session.posargs)
+    session.run("basedpyright", "--pythonpath", str(Path(session.bin) / "python"), "tests/typing")
 
 
 @nox.session
@@ -214,9 +215,8 @@ def stores(session: nox.Session) -> None:
     install(session, "test", pinned=False, extra=("-c", str(constraints), *STORES))
     session.install(POSTGRES, success_codes=[0, 1, 2])
     suites = Path(session.virtualenv.location).parent / "store-suites"
-    for package in STORES:
-        if package.startswith(("langchain-chroma", "langchain-qdrant")):  # their sources carry suites
-            unpack_source(session, package, suites)
+    for package in [package for package in STORES if package.startswith(("langchain-chroma", "langchain-qdrant"))]:
+        unpack_source(session, package, suites)
     # What the stores' packages warn of is none of ours.
     word = {"OPENROUTER_EMBEDDINGS_STORES": str(suites)}
     examples = "tests/examples/test_examples.py::test_an_application_over_a_store_finds_the_same_again_and_pays_once"

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from openrouter_embeddings import BudgetExceededError, ConfigurationError
+from openrouter_embeddings import BudgetExceededError, ConfigurationError, LimiterWarning
 from openrouter_embeddings_engines import redis_connection, redis_limiter
-from openrouter_embeddings_engines.redis_limiter import LimiterWarning, RedisLease, RedisLimiter
+from openrouter_embeddings_engines.redis_limiter import RedisLease, RedisLimiter
 
 from ...support.daemons import free_port
 

@@ -10,7 +10,7 @@ LeaseKind: TypeAlias = Literal["landed", "refused", "failed", "unused"]
 
 
 class LimiterWarning(UserWarning):
-    """A limiter could not take a lease back; embedding goes on."""
+    """A limiter cannot do its work, or could not take a lease back; embedding goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

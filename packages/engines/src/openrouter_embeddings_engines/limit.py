@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from threading import Lock
-from typing import Any, Protocol, Self
+from typing import Self
 
-from openrouter_embeddings import ConfigurationError
+from openrouter_embeddings import ConfigurationError, LeaseOutcome
 
 _SLACK = 0.05
 """Seconds that a request may leave early to make good that those before it left late: timers are not exact."""
@@ -64,13 +64,6 @@ class Limit:
         )
 
 
-class Limiter(Protocol):  # REPLACE by the core's, once it has it
-    """What workers may share: it gives each request a lease, or says after how many seconds to ask again."""
-
-    def acquire(self, requests: int, tokens: int, /) -> Any:
-        """Return a lease with `release(outcome)`, or seconds."""
-
-
 class RateLimiter:
     """Lets requests leave evenly: GCRA, the leaky bucket as a meter (ITU-T I.371), on requests and on tokens. Never waits.
 
@@ -120,19 +113,7 @@ class RateLease:
     def __init__(self, limiter: RateLimiter) -> None:
         self._limiter = limiter
 
-    def release(self, outcome: Any, /) -> None:
+    def release(self, outcome: LeaseOutcome, /) -> None:
         """Take what came of the request: a refusal holds the others back."""
         if outcome.kind == "refused" and outcome.retry_after:
             self._limiter.hold(outcome.retry_after)
-
-
-def waits_for(
-    limiter: Limiter, sleep: Callable[[float], None] = time.sleep
-) -> Callable[[int], None]:  # REPLACE by limiter=, once the core has it
-    """Return a limiter as the client's `before_request`."""
-
-    def wait(tokens: int) -> None:
-        while isinstance(answer := limiter.acquire(1, tokens), float):
-            sleep(answer)
-
-    return wait

@@ -8,11 +8,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from pyrate_limiter import InMemoryStateStore
 
-from openrouter_embeddings import BudgetExceededError, ConfigurationError
+from openrouter_embeddings import BudgetExceededError, ConfigurationError, LeaseOutcome, LimiterWarning
 
 from .redis_connection import LONGEST_PAUSE, ProcessLocal, RedisConnection, RedisLostError
 from .redis_leases import SharedLimits
@@ -26,26 +26,6 @@ _LONGEST_DRAIN = 10.0
 _ASSUMED_WORKERS = 16
 
 _T = TypeVar("_T")
-
-
-class LimiterWarning(UserWarning):
-    """A shared limiter cannot do its work; each worker keeps to its share."""
-
-
-class Outcome(Protocol):
-    """What became of the request that a lease was for: the core's `LeaseOutcome`."""
-
-    @property
-    def kind(self) -> str:
-        """`"landed"`, `"refused"`, `"failed"` or `"unused"`."""
-
-    @property
-    def cost(self) -> float | None:
-        """USD billed, where known."""
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds that a refusal named."""
 
 
 class RedisLimiter(ProcessLocal):
@@ -142,7 +122,7 @@ class RedisLimiter(ProcessLocal):
             self._held[lease] = now
             return RedisLease(self, lease, tokens)
 
-    def release(self, lease: RedisLease, outcome: Outcome) -> None:
+    def release(self, lease: RedisLease, outcome: LeaseOutcome) -> None:
         """Take a lease back. One that was given back, or is another process's, is left alone."""
         with self._lock:
             now = time.monotonic()
@@ -279,6 +259,6 @@ class RedisLease:
     def __init__(self, limiter: RedisLimiter, name: str, tokens: int) -> None:
         self._limiter, self.name, self.tokens = limiter, name, tokens
 
-    def release(self, outcome: Outcome, /) -> None:
+    def release(self, outcome: LeaseOutcome, /) -> None:
         """Give it back and tell what became of the request."""
         self._limiter.release(self, outcome)

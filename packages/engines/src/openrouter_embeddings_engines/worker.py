@@ -9,10 +9,9 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
-from openrouter_embeddings import Cache, Client, ConfigurationError
+from openrouter_embeddings import Cache, Client, ConfigurationError, Limiter
 
 from .job import EmbedJob
-from .limit import Limiter, waits_for
 
 _KEPT = 8
 _REDIS = {"redis", "rediss", "unix"}
@@ -82,7 +81,7 @@ def new_client(
         max_concurrency=share.concurrency,
         max_cost=None if budget is None else budget / shares,
         cache=_opened_cache(job),
-        before_request=None if limiter is None else waits_for(limiter),  # REPLACE by limiter=limiter
+        limiter=limiter,
     )
 
 

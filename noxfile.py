@@ -60,6 +60,12 @@ STORES = [
     "chroma-haystack==5.0.0",
     "qdrant-haystack==13.1.0",
 ]
+# Engines that carry a job. Tests of an engine that is not installed are skipped.
+ENGINES = [
+    "dask[dataframe]==2026.8.0",
+    "distributed==2026.8.0",
+    "ray[data]==2.60.0",
+]
 # Two workers, whole files each: a file's tests share one gateway process.
 PARALLEL = ["-n", "2", "--dist", "loadfile"]
 
@@ -204,6 +210,14 @@ def stores(session: nox.Session) -> None:
     install(session, "test", extra=tuple(STORES))
     # What the stores' packages warn of is none of ours.
     session.run("pytest", "tests/stores", "-W", "default", *session.posargs, env={"OPENROUTER_EMBEDDINGS_STORES": "1"})
+
+
+@nox.session
+def engines(session: nox.Session) -> None:
+    """Run a job on each engine: the same embeddings, killed workers, bad texts, no key anywhere."""
+    install(session, "test", extra=tuple(ENGINES))
+    # What the engines' packages warn of is none of ours.
+    session.run("pytest", "tests/engines", "-W", "default", *session.posargs, env={"OPENROUTER_EMBEDDINGS_ENGINES": "1"})
 
 
 @nox.session

@@ -217,7 +217,9 @@ def engines(session: nox.Session) -> None:
     """Run a job on each engine: the same embeddings, killed workers, bad texts, no key anywhere."""
     install(session, "test", extra=tuple(ENGINES))
     # What the engines' packages warn of is none of ours.
-    session.run("pytest", "tests/engines", "-W", "default", *session.posargs, env={"OPENROUTER_EMBEDDINGS_ENGINES": "1"})
+    session.run(
+        "pytest", "tests/engines", "-W", "default", *session.posargs, env={"OPENROUTER_EMBEDDINGS_ENGINES": "1"}
+    )
 
 
 @nox.session

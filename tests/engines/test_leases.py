@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,9 +30,7 @@ class World:
         self.is_gone = False
         budget = None if max_cost is None else max_cost / workers
         self.workers = [
-            LeasedLimiter(
-                self.ask, limit.share(workers), budget=budget, clock=lambda: self.now, begin=lambda run: None
-            )
+            LeasedLimiter(self.ask, limit.share(workers), budget=budget, clock=lambda: self.now, begin=lambda run: None)
             for _ in range(workers)
         ]
         self.in_flight: list[list[tuple[float, Any]]] = [[] for _ in range(workers)]
@@ -197,3 +196,24 @@ def test_one_thread_renews_as_long_as_there_is_something_to_do() -> None:
     lease = limiter.acquire(1, 1)
     assert not isinstance(lease, float)
     lease.release(LANDED)
+
+
+def test_a_closed_limiter_asks_no_more_until_the_next_request() -> None:
+    desk = LeaseDesk(Limit(concurrency=2), 1)
+    asked: list[Demand] = []
+
+    def ask(demand: Demand) -> Any:
+        asked.append(demand)
+        return desk.lease(demand)
+
+    limiter = LeasedLimiter(ask, Limit(concurrency=2))
+    limiter.acquire(1, 1)
+    limiter.close()
+    count = len(asked)
+    limiter.close()
+    assert len(asked) == count >= 1
+    while isinstance(lease := limiter.acquire(1, 1), float):
+        time.sleep(lease)
+    lease.release(LANDED)
+    limiter.close()
+    assert len(asked) > count

@@ -50,9 +50,7 @@ def test_threads_share_one_client_and_every_row_gets_the_embedding_of_its_text(j
     frame["text"] = frame["text"].where(frame["id"] != 7)
     done = job.dask(frame).compute(scheduler="threads")
     texts = [f"text {number}" for number in done["id"] if number != 7]
-    assert np.array_equal(
-        embeddings_of(done[done["id"] != 7]), worker_client(job).embed_documents(texts).embeddings
-    )
+    assert np.array_equal(embeddings_of(done[done["id"] != 7]), worker_client(job).embed_documents(texts).embeddings)
     assert done["embedding"].isna().sum() == 1
     assert done["embedding_error"].dropna().to_dict() == {7: "InputError: The text is null."}
 
@@ -77,7 +75,9 @@ def test_columns_that_do_not_fit_are_refused_when_the_plan_is_made(job_for: Any)
         job_for().dask(frame_of(2, 1), workers=0)
 
 
-def test_workers_have_their_shares_and_report_what_they_spend(job_for: Any, cluster: Any, embeddings_gateway: Any) -> None:
+def test_workers_have_their_shares_and_report_what_they_spend(
+    job_for: Any, cluster: Any, embeddings_gateway: Any
+) -> None:
     from openrouter_embeddings_engines.on_dask import usage
 
     embeddings_gateway.configure(cap=4)

@@ -85,7 +85,7 @@ def _processes() -> int:
     from dask.system import CPU_COUNT
 
     get = get_scheduler() or dask.threaded.get
-    client = getattr(get, "__self__", None)
+    client: Any = getattr(get, "__self__", None)
     if hasattr(client, "nthreads"):  # a distributed.Client
         return max(1, len(client.nthreads()))
     return dask.config.get("num_workers", None) or CPU_COUNT if get is dask.multiprocessing.get else 1

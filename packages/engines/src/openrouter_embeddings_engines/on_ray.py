@@ -79,12 +79,18 @@ class EmbedRows:
     """
 
     def __init__(self, job: EmbedJob, workers: int, desk: Any = None) -> None:
-        limiter = None if desk is None else leased_limiter(job, workers, desk)
+        self._limiter: Any = None if desk is None else leased_limiter(job, workers, desk)
         self._job = job
-        self._client = worker_client(job, workers, limiter=limiter)
+        self._client = worker_client(job, workers, limiter=self._limiter)
 
     async def __call__(self, table: pa.Table) -> pa.Table:
         """Return the rows with their embeddings."""
         # Ray blocks the loop that calls us for as long as nobody takes its results: requests in flight on it would time out
         # after they were paid for. Threads go on, and cost no more.
         return await asyncio.to_thread(embed_table, self._client, self._job, table)
+
+    def __del__(self) -> None:
+        """Stop asking for leases: Ray lets go of this object before it ends the process."""
+        limiter = getattr(self, "_limiter", None)
+        if limiter is not None:
+            limiter.close()

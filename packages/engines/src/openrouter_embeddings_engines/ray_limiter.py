@@ -20,6 +20,8 @@ _POLL = 0.005
 _PATIENCE = 3 * LEASE_SECONDS
 """For so long a desk without an answer may be slow; then it counts as lost."""
 _IDLE = 10 * LEASE_SECONDS
+_LEAVING = 1.0
+"""Seconds in which a thread that was told to stop is through, as a rule."""
 
 
 def start_desk(job: EmbedJob, workers: int) -> Any:
@@ -72,7 +74,8 @@ class LeasedLimiter:
         self._begin = begin
         self._lock = Lock()
         self._woken = Event()
-        self._runs = False
+        self._runs = self._is_closed = False
+        self._ended = Event()
         per_minute = share.tokens_per_minute
         share_rates = (share.per_second, None if per_minute is None else per_minute / 60)
         self._alone = Grant(slots=share.concurrency, rates=share_rates, budget=budget)
@@ -92,6 +95,7 @@ class LeasedLimiter:
         """Return a lease, or the seconds after which to ask again."""
         with self._lock:
             now = self._last_used = self._clock()
+            self._is_closed = False
             self._run_beside()
             grant = self._grant_at(now)
             if grant is None or self._in_flight >= grant.slots:
@@ -150,6 +154,15 @@ class LeasedLimiter:
             if grant.hold > 0.0:
                 self._rate.hold(grant.hold)
 
+    def close(self) -> None:
+        """Ask for nothing more, until the next request: a process must not end within Ray."""
+        with self._lock:
+            self._is_closed = True
+            runs = self._runs
+        self._woken.set()
+        if runs:
+            self._ended.wait(_LEAVING)
+
     def _grant_at(self, now: float) -> Grant | None:
         """Return what holds now. Between a lease and the share there is a pause, until the lease has ended everywhere."""
         if now < self._expires:
@@ -197,18 +210,21 @@ class LeasedLimiter:
     def _run_beside(self) -> None:
         if not self._runs:
             self._runs = True
+            self._ended.clear()
             self._begin(self._run)
 
     def _run(self) -> None:
         """Renew the lease as long as it is used. What is not wanted any more goes back with the last demand."""
         while True:
+            self._woken.clear()
             self.renew()
             with self._lock:
-                if not self._in_flight and self._clock() - self._last_used > _IDLE:
+                is_idle = not self._in_flight and self._clock() - self._last_used > _IDLE
+                if is_idle or self._is_closed:
                     self._runs = False
+                    self._ended.set()
                     return
             self._woken.wait(_PERIOD)
-            self._woken.clear()
 
 
 class HeldLease:

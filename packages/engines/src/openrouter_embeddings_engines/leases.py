@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from .limit import Limit
 
 LEASE_SECONDS = 1.0
+_ROUNDING = 1.0 + 1e-6
+"""A sum of dollars is not exact: a lease for one request must be enough for it."""
 _SETTLING = 2 * LEASE_SECONDS
 """For so long after its start a desk gives nobody more than a share: others may still live on theirs."""
 
@@ -25,6 +27,7 @@ class Demand:
         spent: USD that each worker has spent, as far as this one knows.
         reserved: USD that its requests in flight may cost.
         next_cost: USD that its next request may cost; 0.0 where it has none or no price is known.
+        pace: USD that it spends in the time of a lease.
         hold: Seconds for which a refusal asked everybody to wait.
     """
 
@@ -35,6 +38,7 @@ class Demand:
     spent: Mapping[str, float] = field(default_factory=dict)
     reserved: float = 0.0
     next_cost: float = 0.0
+    pace: float = 0.0
     hold: float = 0.0
 
 
@@ -178,7 +182,12 @@ class LeaseDesk:
         elsewhere = sum(other.reserved for other in self._holders.values() if other is not holder)
         free = max_cost - sum(self._spent.values()) - sum(self._forfeited.values()) - elsewhere - demand.reserved
         wants_none = demand.slots <= 0.0
-        wanted = 0.0 if wants_none else max(demand.next_cost, free / (2 * len(self._holders)))
+        # Little more than a lease needs: what a worker that dies had leased is lost to the others.
+        wanted = (
+            0.0
+            if wants_none
+            else max(_ROUNDING * demand.next_cost, min(2 * demand.pace, free / (2 * len(self._holders))))
+        )
         holder.allowance = max(0.0, min(free, wanted))
         own = self._spent.get(demand.worker, 0.0) + demand.reserved
         return Grant(

@@ -85,8 +85,8 @@ class LeasedLimiter:
         self._demanded = Demand(worker=self.name)
         self._rate = RateLimiter(clock=clock)
         self._in_flight = self._peak = 0
-        self._left = [0.0, 0.0]
-        """Requests and tokens that left since the last lease was asked for."""
+        self._left = [0.0, 0.0, 0.0]
+        """Requests, tokens and USD that left since the last lease was asked for."""
         self._lacks_slots = self._lacks_rate = False
         self._spent = self._reserved = self._price = self._next_cost = self._hold = 0.0
         self._knows_price = False
@@ -112,7 +112,7 @@ class LeasedLimiter:
                 return min(answer, _PERIOD)
             self._in_flight += 1
             self._peak = max(self._peak, self._in_flight)
-            self._left = [self._left[0] + requests, self._left[1] + tokens]
+            self._left = [total + part for total, part in zip(self._left, (requests, tokens, cost), strict=True)]
             self._reserved += cost
             return HeldLease(self, cost, tokens)
 
@@ -138,7 +138,7 @@ class LeasedLimiter:
         with self._lock:
             asked = self._clock()
             demand = self._demanded = self._demand(asked)
-            self._asked, self._peak, self._left = asked, self._in_flight, [0.0, 0.0]
+            self._asked, self._peak, self._left = asked, self._in_flight, [0.0, 0.0, 0.0]
             self._lacks_slots = self._lacks_rate = False
             self._next_cost = self._hold = 0.0
         try:
@@ -179,7 +179,11 @@ class LeasedLimiter:
         if grant.budget is None:
             return True
         left = grant.budget - self._spent - self._reserved
-        if (left >= cost and left > 0.0) if self._knows_price else (left > 0.0 and not self._in_flight):
+        if (
+            (left >= cost * (1.0 - 1e-9) and left > 1e-12)
+            if self._knows_price
+            else (left > 1e-12 and not self._in_flight)
+        ):
             return True
         self._next_cost = max(self._next_cost, cost, 1e-12)
         if grant.is_spent and not self._in_flight:
@@ -189,15 +193,19 @@ class LeasedLimiter:
     def _demand(self, now: float) -> Demand:
         seconds = max(now - self._asked, 0.01)
         lacks = self._lacks_slots or self._lacks_rate or self._next_cost > 0.0
-        requests, tokens = (math.inf if lacks else 1.25 * left / seconds for left in self._left)
+        spent = {**self._grant.spent, self.name: self._spent}
+        paces = [left / seconds for left in self._left]
+        if self._is_closed:
+            return Demand(worker=self.name, in_flight=self._in_flight, spent=spent, reserved=self._reserved)
         return Demand(
             worker=self.name,
             in_flight=self._in_flight,
             slots=math.inf if self._lacks_slots else max(self._peak, 1.0 if lacks else 0.0),
-            rates=(requests, tokens),
-            spent={**self._grant.spent, self.name: self._spent},
+            rates=(math.inf, math.inf) if lacks else (1.25 * paces[0], 1.25 * paces[1]),
+            spent=spent,
             reserved=self._reserved,
             next_cost=self._next_cost,
+            pace=LEASE_SECONDS * paces[2],
             hold=self._hold,
         )
 

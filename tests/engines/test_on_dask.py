@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
+import sys
+import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,14 +60,23 @@ def test_threads_share_one_client_and_every_row_gets_the_embedding_of_its_text(j
 
 
 def test_parquet_holds_fixed_size_lists_and_reads_back(job_for: Any, tmp_path: Any, embeddings_gateway: Any) -> None:
+    from openrouter_embeddings_engines.on_dask import parquet_schema
+
     embeddings_gateway.trouble("refuse_text", contains="BAD", times=None)
+    job = job_for()
     frame = dd.concat([frame_of(5, 1, bad=1), frame_of(5, 1)])  # a partition without any embedding, and one with all
-    job_for().dask(frame).to_parquet(tmp_path)
+    done = job.dask(frame)
+    done.to_parquet(tmp_path, schema=parquet_schema(job, done))
     schema = pyarrow.dataset.dataset(tmp_path).schema
+    assert schema.names == ["id", "text", "embedding", "embedding_error", "__null_dask_index__"]
     assert (schema.field("embedding").type.list_size, schema.field("embedding").type.value_type) == (8, pa.float32())
     assert schema.field("embedding_error").type == pa.string()
-    back = dd.read_parquet(tmp_path, dtype_backend="pyarrow").compute(scheduler="sync")
-    assert back["embedding"].isna().tolist() == [True] * 5 + [False] * 5
+    back = dd.read_parquet(tmp_path)
+    assert back["id"].compute(scheduler="sync").tolist() == [*range(5), *range(5)]
+    embeddings = back["embedding"].compute(scheduler="sync")
+    assert embeddings.isna().tolist() == [True] * 5 + [False] * 5
+    texts = [f"text {number}" for number in range(5)]
+    assert np.array_equal(np.stack(embeddings[5:]), worker_client(job).embed_documents(texts).embeddings)
 
 
 def test_columns_that_do_not_fit_are_refused_when_the_plan_is_made(job_for: Any) -> None:
@@ -103,7 +116,8 @@ def test_a_killed_worker_costs_at_most_what_it_had_in_flight(
     done = future.result()
     assert done["id"].tolist() == list(range(COUNT))
     assert done["embedding_error"].isna().all()
-    assert COUNT <= embeddings_gateway.paid_inputs() <= COUNT + 4 * 10  # four requests of ten texts
+    # Ten texts a request: four in flight, and as many whose answers were there and not yet in the cache.
+    assert COUNT <= embeddings_gateway.paid_inputs() <= COUNT + (4 + 4) * 10
     texts = [f"text {number}" for number in range(COUNT)]
     assert np.array_equal(embeddings_of(done), worker_client(job).embed_documents(texts).embeddings)
 
@@ -129,10 +143,16 @@ def test_no_plan_and_no_log_shows_a_key_or_a_text(job_for: Any, cluster: Any, em
     assert not any("BAD text 5" in text for text in shown[3:])
 
 
+def test_the_example_runs() -> None:
+    script = Path(__file__).parents[2] / "examples" / "engines" / "dask_example.py"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENROUTER_API_KEY"}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "InputError: The text is null." in done.stdout
+
+
 def wait_for(holds: Any, future: Any) -> None:
     """Return once something holds, or the work is over."""
-    import time
-
     while not holds() and not future.done():
         time.sleep(0.02)
     assert not future.done(), "The work was over before the worker could be killed."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -106,7 +108,8 @@ def test_a_killed_worker_costs_at_most_what_it_had_in_flight(
     with Assassin(embeddings_gateway, COUNT // 3, kill_a_worker) as assassin:
         table = collected(job.ray(dataset_of(COUNT, 16), workers=2, batch_rows=250))
     assert assassin.has_acted.is_set()
-    assert COUNT <= embeddings_gateway.paid_inputs() <= COUNT + 2 * 10  # two requests of ten texts
+    # Ten texts a request: two in flight, and as many whose answers were there and not yet in the cache.
+    assert COUNT <= embeddings_gateway.paid_inputs() <= COUNT + (2 + 2) * 10
     assert_right(job, table, COUNT)
 
 
@@ -145,6 +148,14 @@ def test_an_option_that_cannot_be_right_is_refused_when_the_plan_is_made(job_for
         job_for().ray(dataset_of(2, 1), limiter="redis")
     with pytest.raises(ConfigurationError, match="workers takes"):
         job_for().ray(dataset_of(2, 1), workers=0)
+
+
+def test_the_example_runs() -> None:
+    script = Path(__file__).parents[2] / "examples" / "engines" / "ray_example.py"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENROUTER_API_KEY"}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "InputError: The text is empty." in done.stdout
 
 
 def test_no_plan_and_no_log_shows_a_key_or_a_text(job_for: Any, session_folder: Path) -> None:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 def embed_frame(job: EmbedJob, frame: Any, *, workers: int | None = None) -> Any:
     """Return a Dask DataFrame with two columns more: the embeddings, and why a row has none.
 
-    The embeddings have the pandas type `ArrowDtype` of a fixed-size list of float32, the errors that of a string: so
-    `to_parquet` writes these types without being told, also for a partition in which no row has an embedding. pandas and
-    Dask read such a file with `dtype_backend="pyarrow"`. Each computation embeds anew: write the result, or `persist` it.
+    The embeddings are numpy arrays of float32 in a column of objects, None where there is none; `parquet_schema` makes them
+    fixed-size lists in a file. Each computation embeds anew: write the result, or `persist` it.
 
     Args:
         job: What to embed.
@@ -36,6 +35,23 @@ def embed_frame(job: EmbedJob, frame: Any, *, workers: int | None = None) -> Any
     workers = _processes() if workers is None else workers
     job.limit.share(workers)
     return frame.map_partitions(embed_partition, job, workers, meta=_meta(job, frame), align_dataframes=False)
+
+
+def parquet_schema(job: EmbedJob, frame: Any) -> pa.Schema:
+    """Return what `to_parquet` takes as `schema=`, so that embeddings become fixed-size lists of float32.
+
+    A pandas type of Arrow lists would need no schema, but its name, which pandas writes into the file, is one that pandas
+    and Dask cannot read: any other column of such a file would be out of their reach too.
+
+    Args:
+        job: What was embedded.
+        frame: What `job.dask` gave, and whatever was made of it since. It keeps its index: `write_index=True`.
+    """
+    empty = frame._meta_nonempty  # noqa: SLF001  as Dask's own writer does
+    names = [name or "__null_dask_index__" for name in empty.index.names]
+    others = pa.Schema.from_pandas(empty.drop(columns=[job.out]).rename_axis(index=names), preserve_index=True)
+    embedding = pa.field(job.out, _schema(job).field(job.out).type)
+    return others.remove_metadata().insert(list(empty.columns).index(job.out), embedding)
 
 
 def usage(job: EmbedJob, client: Any) -> Usage:
@@ -62,8 +78,9 @@ def embed_partition(frame: pd.DataFrame, job: EmbedJob, workers: int) -> pd.Data
             table = embed_table(worker_client(job, workers), job, texts)
         finally:
             _report(job, tracker.total)
-    columns = {name: pd.arrays.ArrowExtensionArray(table.column(name)) for name in (job.out, job.error_column)}
-    return frame.assign(**columns)
+    embeddings = table.column(job.out).to_pandas().set_axis(frame.index)
+    errors = pd.arrays.ArrowExtensionArray(table.column(job.error_column))
+    return frame.assign(**{job.out: embeddings, job.error_column: errors})
 
 
 def _meta(job: EmbedJob, frame: Any) -> pd.DataFrame:
@@ -71,11 +88,15 @@ def _meta(job: EmbedJob, frame: Any) -> pd.DataFrame:
     import pandas as pd
 
     empty = frame._meta  # noqa: SLF001  Dask's own word for it, with no public one
-    texts = pa.schema([(job.column, pa.string())] if job.column in empty.columns else [])
-    names = [name for name in empty.columns if name in {job.out, job.error_column}]
-    schema = embedded_schema(job, pa.schema([*texts, *((name, pa.null()) for name in names)]))
-    added = {name: pd.Series([], dtype=pd.ArrowDtype(schema.field(name).type)) for name in (job.out, job.error_column)}
-    return empty.assign(**added)
+    texts = [(job.column, pa.string())] if job.column in empty.columns else []
+    there = [(name, pa.null()) for name in empty.columns if name in {job.out, job.error_column}]
+    embedded_schema(job, pa.schema([*texts, *there]))
+    errors = pd.Series([], dtype=pd.ArrowDtype(pa.string()))
+    return empty.assign(**{job.out: pd.Series([], dtype=object), job.error_column: errors})
+
+
+def _schema(job: EmbedJob) -> pa.Schema:
+    return embedded_schema(job, pa.schema([(job.column, pa.string())]))
 
 
 def _processes() -> int:

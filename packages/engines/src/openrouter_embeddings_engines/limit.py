@@ -101,6 +101,11 @@ class RateLimiter:
                     self._due[index] = max(self._due[index], now) + amount / rate
             return RateLease(self)
 
+    def change(self, per_second: float | None, tokens_per_second: float | None) -> None:
+        """Let requests leave at other rates from now on."""
+        with self._lock:
+            self._rates = (per_second, tokens_per_second)
+
     def hold(self, seconds: float) -> None:
         """Let nothing leave for so long."""
         with self._lock:

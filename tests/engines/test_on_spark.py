@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import psutil
@@ -108,20 +110,22 @@ def test_a_killed_worker_costs_at_most_what_it_had_in_flight(
     run.start()
     while embeddings_gateway.paid_inputs() < 1000 and run.is_alive():
         run.join(0.02)
-    killed = next(process for process in workers() if process.connections())
-    killed.kill()
+    workers_at(embeddings_gateway.base_url)[0].kill()
     run.join()
-    assert not killed.is_running()
     paid = embeddings_gateway.paid_inputs()
     assert len(texts) <= paid <= len(texts) + SHARE * 50
     assert is_right(job, tables[0], texts)
 
 
-def workers() -> list[psutil.Process]:
-    """Return the Python workers: what Spark's daemon has forked."""
-    ours = psutil.Process().children(recursive=True)
-    daemons = [process for process in ours if "pyspark.daemon" in process.cmdline()]
-    return [worker for daemon in daemons for worker in daemon.children()]
+def workers_at(address: str) -> list[psutil.Process]:
+    """Return the Python workers, which Spark's daemon forks, that have a connection to a gateway."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            peers = [connection.raddr for connection in process.net_connections() if connection.raddr]
+            if "pyspark.daemon" in process.cmdline() and urlsplit(address).port in {peer.port for peer in peers}:
+                found.append(process)
+    return found
 
 
 def test_a_worker_keeps_its_client(spark: SparkSession, job_for: Any) -> None:

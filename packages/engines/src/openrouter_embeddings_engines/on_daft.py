@@ -20,6 +20,8 @@ from .job import EmbedJob
 from .worker import worker_client
 
 _BATCH = 2048
+_REQUEST = 256
+"""Texts of a large request."""
 _log = logging.getLogger(__name__)
 
 
@@ -186,8 +188,8 @@ def _with_dimensions(job: EmbedJob, dimensions: int) -> EmbedJob:
 
 
 def _batches_at_once(job: EmbedJob, shares: int, batch_size: int) -> int:
-    """Return how many batches keep this worker's requests busy, of 64 texts at least each."""
-    return max(2, -(-2 * job.limit.share(shares).concurrency * 64 // batch_size))
+    """Return how many batches keep this worker's requests busy: four for each in flight, as each batch has an end."""
+    return max(2, -(-4 * job.limit.share(shares).concurrency * _REQUEST // batch_size))
 
 
 def _processes() -> int:

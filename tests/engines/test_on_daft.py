@@ -7,15 +7,19 @@ import os
 import pickle
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow.parquet
 import pytest
 
 from openrouter_embeddings import AuthenticationError, Client, ConfigurationError
 from openrouter_embeddings_engines import EmbedJob, Limit
+
+from .processes import connected_to
 
 if "OPENROUTER_EMBEDDINGS_ENGINES" not in os.environ:
     pytest.skip("needs Daft: nox -s engines", allow_module_level=True)
@@ -146,6 +150,12 @@ def test_columns_that_do_not_fit_are_refused_before_anything_runs(job_for: Any) 
         embed_text(col("text"), provider=EmbedJob("acme/unknown").daft())
 
 
+def test_a_frame_without_rows_stays_without(job_for: Any, embeddings_gateway: Any) -> None:
+    frame = job_for().daft(frame_of(["a"]).where(col("id") > 5)).collect()
+    assert len(frame) == 0
+    assert embeddings_gateway.paid_inputs() == 0
+
+
 @pytest.mark.parametrize("embed", [by_job, by_embed_text])
 def test_no_plan_shows_the_key(
     job_for: Any, embeddings_gateway: Any, capfd: pytest.CaptureFixture[str], embed: Any
@@ -158,25 +168,63 @@ def test_no_plan_shows_the_key(
     assert KEY not in shown.out + shown.err + repr(frame)
 
 
+COUNT = 4000
+SCRIPT = f"""
+import daft, pickle, sys
+job, folder = pickle.load(open(sys.argv[1] + "/job", "rb")), sys.argv[1]
+if "ray" in sys.argv:
+    import ray
+    ray.init(num_cpus=2, include_dashboard=False, _node_ip_address="127.0.0.1", object_store_memory=200_000_000)
+    daft.set_runner_ray()
+texts = [f"text {{number}}" for number in range({COUNT})]
+job.daft(daft.from_pydict({{"id": list(range({COUNT})), "text": texts}})).write_parquet(folder + "/out")
+"""
+
+
+def started(job: EmbedJob, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a job in a process of its own."""
+    (folder / "job").write_bytes(pickle.dumps(job))
+    command = [sys.executable, "-c", SCRIPT, str(folder), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait_for(process: subprocess.Popen[bytes], gateway: Any) -> None:
+    """Wait until a quarter is paid for."""
+    while gateway.paid_inputs() < COUNT // 4:
+        assert process.poll() is None
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+
+
+def written(folder: Path) -> tuple[list[int], list[Any]]:
+    columns = pyarrow.parquet.read_table(folder / "out", columns=["id", "embedding"]).to_pydict()
+    return columns["id"], columns["embedding"]
+
+
 def test_a_killed_job_run_again_pays_for_what_was_in_flight(
     job_for: Any, embeddings_gateway: Any, tmp_path: Path
 ) -> None:
     embeddings_gateway.configure(latency=0.1)
     job = job_for(limit=Limit(concurrency=4), batch_size=50, cache=tmp_path / "cache.sqlite")
-    (tmp_path / "job").write_bytes(pickle.dumps(job))
-    script = (
-        "import daft, pickle, sys\n"
-        "job = pickle.load(open(sys.argv[1] + '/job', 'rb'))\n"
-        "texts = [f'text {number}' for number in range(4000)]\n"
-        "job.daft(daft.from_pydict({'id': list(range(4000)), 'text': texts})).write_parquet(sys.argv[1] + '/out')\n"
-    )
-    command = [sys.executable, "-c", script, str(tmp_path)]
-    first = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while embeddings_gateway.paid_inputs() < 1000 and first.poll() is None:
-        pass
+    first = started(job, tmp_path)
+    wait_for(first, embeddings_gateway)
     first.kill()
     assert first.wait() != 0
-    subprocess.run(command, check=True, capture_output=True)
-    assert 4000 <= embeddings_gateway.paid_inputs() <= 4000 + 4 * 50
-    columns = pyarrow.parquet.read_table(tmp_path / "out", columns=["id", "embedding"]).to_pydict()
-    assert is_right(job, columns["id"], columns["embedding"], [f"text {number}" for number in range(4000)])
+    assert started(job, tmp_path).wait() == 0
+    assert COUNT <= embeddings_gateway.paid_inputs() <= COUNT + 4 * 50
+    assert is_right(job, *written(tmp_path), [f"text {number}" for number in range(COUNT)])
+
+
+def test_on_ray_a_killed_worker_costs_at_most_what_it_had_in_flight(
+    job_for: Any, embeddings_gateway: Any, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    embeddings_gateway.configure(latency=0.1)
+    job = job_for(limit=Limit(concurrency=4), batch_size=50, cache=tmp_path / "cache.sqlite")
+    run = started(job, tmp_path, "ray")
+    wait_for(run, embeddings_gateway)
+    connected_to(embeddings_gateway.base_url, psutil.Process(run.pid))[0].kill()
+    assert run.wait() == 0
+    assert embeddings_gateway.usage()["max_in_flight"] <= 4
+    assert COUNT <= embeddings_gateway.paid_inputs() <= COUNT + 4 * 50
+    assert is_right(job, *written(tmp_path), [f"text {number}" for number in range(COUNT)])

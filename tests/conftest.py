@@ -14,7 +14,9 @@ import pytest
 for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "INFRON_", "OPENAI_COMPATIBLE_"))]:
     # These are orders to the tests, not to the library.
     if not name.startswith(
-        tuple(f"OPENROUTER_EMBEDDINGS_{order}" for order in ("FUZZ_", "ENDURANCE", "ENGINES", "FIELD", "SEEDS", "STORES"))
+        tuple(
+            f"OPENROUTER_EMBEDDINGS_{order}" for order in ("FUZZ_", "ENDURANCE", "ENGINES", "FIELD", "SEEDS", "STORES")
+        )
     ):
         del os.environ[name]
 os.environ.update(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .limit import Limit
 
 LEASE_SECONDS = 1.0
+_GRACE = 2 * LEASE_SECONDS
+"""For so long after a lease its slots stay taken."""
 _ROUNDING = 1.0 + 1e-6
 """A sum of dollars is not exact: a lease for one request must be enough for it."""
 _SETTLING = 2 * LEASE_SECONDS
@@ -146,8 +148,13 @@ class LeaseDesk:
         return holder
 
     def _forget_expired(self, now: float) -> None:
-        for worker in [worker for worker, holder in self._holders.items() if holder.expires <= now]:
-            self._forfeited[worker] = self._holders.pop(worker).reserved
+        """End what was not renewed. Requests of a worker that is slow, or dead, may be in flight for a while yet."""
+        for worker, holder in list(self._holders.items()):
+            if holder.expires + _GRACE <= now:
+                self._forfeited[worker] = self._holders.pop(worker).reserved
+            elif holder.expires <= now:
+                holder.rates = (0.0, 0.0)
+                holder.demand = replace(holder.demand, slots=0.0, rates=(0.0, 0.0))
 
     def _slots(self, holder: _Holder, *, is_settling: bool) -> int:
         others = [other for other in self._holders.values() if other is not holder]

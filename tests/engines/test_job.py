@@ -74,6 +74,7 @@ def test_a_function_of_a_module_may_fetch_the_key() -> None:
         {"extra_headers": {"Authorization": f"Bearer {KEY}"}},
         {"extra_headers": {"x-portkey": SecretStr(KEY)}},
         {"cache": f"redis://user:{KEY}@host:6379/0"},
+        {"limit": Limit(at=f"redis://user:{KEY}@host:6379/0")},
     ],
 )
 def test_a_literal_key_is_refused_unless_it_is_allowed_and_is_never_shown(options: dict[str, object]) -> None:
@@ -183,3 +184,10 @@ def test_a_refusal_holds_everybody_back() -> None:
     assert limiter.acquire(1, 1) == pytest.approx(3.0)
     clock.now += 3.0
     assert not isinstance(limiter.acquire(1, 1), float)
+
+
+def test_where_a_limit_is_kept_is_an_address_or_a_variable_and_never_shown() -> None:
+    assert KEY not in repr(Limit(at=f"redis://:{KEY}@host:6379/0"))
+    for at in ("host:6379", "http://host", 6379):
+        with pytest.raises(ConfigurationError, match=r"at takes a redis:// address, or '\$NAME'"):
+            Limit(at=at)  # type: ignore[arg-type]

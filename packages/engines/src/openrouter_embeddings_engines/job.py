@@ -104,7 +104,7 @@ class EmbedJob:
             client_options["api_key"] = KeyFromEnvironment(api_key_env)
         cache = None if cache is None else os.fspath(cache)
         if not allow_literal_key:
-            _refuse_keys(client_options, cache)
+            _refuse_keys(client_options, cache, limit)
         checked = Client(model, max_cost=max_cost, **client_options).options
         options = {name: value for name, value in checked.given().items() if name not in {"model", "max_cost"}}
         values = {
@@ -233,7 +233,7 @@ def _check(*, column: object, out: object, on_error: object, limit: object, api_
         raise ConfigurationError(f"limit takes a Limit, not {type(limit).__name__}.")
 
 
-def _refuse_keys(options: Mapping[str, Any], cache: str | None) -> None:
+def _refuse_keys(options: Mapping[str, Any], cache: str | None, limit: Limit) -> None:
     key = options.get("api_key")
     if key is not None and (not callable(key) or hasattr(key, "get_secret_value")):
         raise ConfigurationError(f"The job would carry the key in every pickle. {_NAMED}")
@@ -243,8 +243,9 @@ def _refuse_keys(options: Mapping[str, Any], cache: str | None) -> None:
                 f"The job would carry the header {name!r} in every pickle. Give a function of a module that fetches it,"
                 " or allow_literal_key=True."
             )
-    if cache is not None and "://" in cache and urlsplit(cache).password:
-        raise ConfigurationError(
-            "The job would carry the cache's password in every pickle. Pass cache='$NAME' for the variable that holds the"
-            " address on each worker, or allow_literal_key=True."
-        )
+    for what, address in (("cache", cache), ("at", limit.at)):
+        if address is not None and "://" in address and urlsplit(address).password:
+            raise ConfigurationError(
+                f"The job would carry the password of {what}= in every pickle. Pass {what}='$NAME' for the variable that holds"
+                " the address on each worker, or allow_literal_key=True."
+            )

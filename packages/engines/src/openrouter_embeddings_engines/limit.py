@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from threading import Lock
 from typing import Self
+from urllib.parse import urlsplit
 
 from openrouter_embeddings import ConfigurationError, LeaseOutcome
 
 _SLACK = 0.05
 """Seconds that a request may leave early to make good that those before it left late: timers are not exact."""
+
+
+def is_redis(address: str) -> bool:
+    """Return whether an address is Redis's."""
+    return urlsplit(address).scheme in {"redis", "rediss", "unix"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,17 +28,22 @@ class Limit:
         concurrency: Most requests in flight.
         per_second: Most requests a second, or None.
         tokens_per_minute: Most estimated tokens a minute, or None.
+        at: A `redis://` address, or `"$NAME"`: the variable that holds one on each worker. There the workers keep one limit,
+            and one `max_cost`, together. None: each worker keeps its share.
 
     Raises:
-        ConfigurationError: A number is not above 0.
+        ConfigurationError: A number is not above 0, or `at` is no address.
     """
 
     concurrency: int = 16
     per_second: float | None = None
     tokens_per_minute: float | None = None
+    at: str | None = field(default=None, repr=False)  # it may hold a password
 
     def __post_init__(self) -> None:
-        for limit in fields(self):
+        if self.at is not None and not (isinstance(self.at, str) and (is_redis(self.at) or self.at[:1] == "$")):
+            raise ConfigurationError("at takes a redis:// address, or '$NAME' for the variable that holds one.")
+        for limit in fields(self)[:-1]:
             value = getattr(self, limit.name)
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             is_right = value is None and limit.default is None

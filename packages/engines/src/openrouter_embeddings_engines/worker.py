@@ -7,14 +7,15 @@ from collections import OrderedDict
 from importlib import import_module
 from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
 
 from openrouter_embeddings import Cache, Client, ConfigurationError, Limiter
 
 from .job import EmbedJob
+from .limit import is_redis
 
 _KEPT = 8
-_REDIS = {"redis", "rediss", "unix"}
+_LEASE_MARGIN = 5.0
+"""Seconds that a lease lasts beyond the exchange that it is for."""
 
 
 class _Clients:
@@ -55,7 +56,7 @@ def worker_client(job: EmbedJob, shares: int = 1, *, limiter: Limiter | None = N
             call decides.
 
     Raises:
-        ConfigurationError: The cache's variable is not set on this worker.
+        ConfigurationError: The variable of the cache or of the limit is not set on this worker.
     """
     return _clients.get(job, shares, limiter)
 
@@ -68,9 +69,11 @@ def new_client(
     Args:
         job: What to embed and how.
         shares: How many workers there are.
-        limiter: What keeps the limit and the budget for all of them; None: the client keeps its share of both.
+        limiter: What keeps the limit and the budget for all of them; None: what `job.limit.at` names, else the client keeps
+            its share of both.
         max_cost: USD in place of the job's.
     """
+    limiter = limiter or _limiter_at(job, shares)
     shares = shares if limiter is None else 1
     share = job.limit.share(shares)
     limiter = limiter or share.limiter()
@@ -85,14 +88,40 @@ def new_client(
     )
 
 
+def _limiter_at(job: EmbedJob, workers: int) -> Limiter | None:
+    """Return what keeps the limit in Redis, where it is to be kept there. The job that runs again goes on with its budget."""
+    if job.limit.at is None:
+        return None
+    redis_limiter: Any = import_module(".redis_limiter", __package__)
+    limiter: Limiter = redis_limiter.RedisLimiter(
+        _address(job.limit.at, "limit"),
+        name=f"job-{job.digest[:32]}",
+        concurrency=job.limit.concurrency,
+        per_second=job.limit.per_second,
+        tokens_per_minute=job.limit.tokens_per_minute,
+        max_cost=job.max_cost,
+        lease_seconds=job.options.get("timeout", 60.0) + _LEASE_MARGIN,
+        workers=workers,
+    )
+    return limiter
+
+
 def _opened_cache(job: EmbedJob) -> Cache | str | None:
-    address = job.cache
-    if address is not None and address.startswith("$"):
-        name, address = address[1:], os.environ.get(address[1:])
-        if not address:
-            raise ConfigurationError(f"No cache: the variable {name} is not set on this worker.")
-    if address is not None and urlsplit(address).scheme in _REDIS:
-        redis_cache: Any = import_module(".redis_cache", __package__)
-        cache: Cache = redis_cache.RedisCache(address)
-        return cache
-    return address
+    if job.cache is None:
+        return None
+    address = _address(job.cache, "cache")
+    if not is_redis(address):
+        return address
+    redis_cache: Any = import_module(".redis_cache", __package__)
+    cache: Cache = redis_cache.RedisCache(address)
+    return cache
+
+
+def _address(given: str, what: str) -> str:
+    """Return an address, from the variable that is named where one is."""
+    if not given.startswith("$"):
+        return given
+    found = os.environ.get(given[1:])
+    if not found:
+        raise ConfigurationError(f"No {what}: the variable {given[1:]} is not set on this worker.")
+    return found

@@ -137,16 +137,6 @@ def _claim_without_a_look(original: Any) -> Any:
     return claim
 
 
-def _abandon_what_is_being_written(original: Any) -> Any:
-    """Give up what has landed and is not in the cache yet."""
-
-    def abandon(self: Any, members: Any, causes: Any) -> None:
-        original(self, members, causes)
-        self.kept(members)
-
-    return abandon
-
-
 BUGS: dict[str, Plant] = {
     "a wake-up is lost": _wrapped(dispatcher.Dispatcher, "_serve", _serve_one),
     "a cancelled request keeps its permit": _wrapped(dispatcher.Dispatcher, "release", _keep_permit_of_the_cancelled),
@@ -171,8 +161,7 @@ BUGS: dict[str, Plant] = {
     "claims of other processes are ignored": _wrapped(GuardedCache, "claim", _claim_everything),
     "what is claimed is not looked up": _wrapped(GuardedCache, "claim", _claim_without_a_look),
     "claims in the cache are not given up": _replaced(Runtime, "end_call", lambda self, scope, *, wait: None),
-    "claims are too short": _replaced(performing, "_CLAIM_MARGIN", -60.0),
-    "what is being written is given up": _wrapped(CallShare, "abandon", _abandon_what_is_being_written),
+    "claims are too short": _replaced(performing, "CLAIM_MARGIN", -60.0),
     "cached rows are not looked at again": _replaced(CallShare, "has_newer_results", lambda self: False),
     "a failure is forgotten": _replaced(EmbedCall, "fail", lambda self, members, error: None),
 }

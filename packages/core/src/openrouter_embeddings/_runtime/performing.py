@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from openrouter_embeddings._flows import (
+    CLAIM_MARGIN,
     AwaitShared,
     CacheClaim,
     CacheGet,
@@ -38,8 +39,6 @@ W = TypeVar("W", bound=Waker)
 _MAX_LISTING = 64 * 1024 * 1024
 _CACHE_SECONDS = 60.0
 """What a disk may take before the call counts as one that stands still."""
-_CLAIM_MARGIN = 10.0
-"""What a claim lasts beyond its exchange, so that what landed can be written down."""
 _BEFORE_REQUEST_SECONDS = 3600.0
 """Likewise a limiter of the user's."""
 
@@ -183,7 +182,7 @@ def _claim(keys: Sequence[bytes], seconds: float, runtime: Runtime, scope: Cance
     """Claim keys for an exchange of so many seconds. What is claimed when the call has ended is given up at once."""
 
     def claim() -> Claimed:
-        claimed = runtime.cache.claim(keys, seconds + _CLAIM_MARGIN)
+        claimed = runtime.cache.claim(keys, seconds + CLAIM_MARGIN)
         scope.claimed.update(claimed.own)
         if scope.cancelled:
             runtime.cache.unclaim(list(claimed.own))

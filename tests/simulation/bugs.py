@@ -17,6 +17,7 @@ from openrouter_embeddings._limits.limiter import TrafficLimiter
 from openrouter_embeddings._limits.pacer import Pacer
 from openrouter_embeddings._protocol import Remedy, answers
 from openrouter_embeddings._runtime import Runtime, dispatcher, performing
+from openrouter_embeddings._runtime.claims import Claims
 from openrouter_embeddings._runtime.waiting import CancelScope
 from openrouter_embeddings.cache import Claimed, GuardedCache
 
@@ -137,6 +138,17 @@ def _claim_without_a_look(original: Any) -> Any:
     return claim
 
 
+def _release_whatever(original: Any) -> Any:
+    """Give up what another call of the client has claimed since."""
+
+    def release(self: Any, scope: Any) -> None:
+        keys = list(scope.claimed)
+        original(self, scope)
+        self._cache.unclaim(keys)
+
+    return release
+
+
 BUGS: dict[str, Plant] = {
     "a wake-up is lost": _wrapped(dispatcher.Dispatcher, "_serve", _serve_one),
     "a cancelled request keeps its permit": _wrapped(dispatcher.Dispatcher, "release", _keep_permit_of_the_cancelled),
@@ -161,6 +173,7 @@ BUGS: dict[str, Plant] = {
     "claims of other processes are ignored": _wrapped(GuardedCache, "claim", _claim_everything),
     "what is claimed is not looked up": _wrapped(GuardedCache, "claim", _claim_without_a_look),
     "claims in the cache are not given up": _replaced(Runtime, "end_call", lambda self, scope, *, wait: None),
+    "a claim of another call is given up": _wrapped(Claims, "release", _release_whatever),
     "claims are too short": _replaced(performing, "CLAIM_MARGIN", -60.0),
     "cached rows are not looked at again": _replaced(CallShare, "has_newer_results", lambda self: False),
     "a failure is forgotten": _replaced(EmbedCall, "fail", lambda self, members, error: None),

@@ -179,17 +179,9 @@ def _send(
 
 
 def _claim(keys: Sequence[bytes], seconds: float, runtime: Runtime, scope: CancelScope) -> Steps[W, Claimed]:
-    """Claim keys for an exchange of so many seconds. What is claimed when the call has ended is given up at once."""
-
-    def claim() -> Claimed:
-        claimed = runtime.cache.claim(keys, seconds + CLAIM_MARGIN)
-        scope.claimed.update(claimed.own)
-        if scope.cancelled:
-            runtime.cache.unclaim(list(claimed.own))
-        return claimed
-
+    """Claim keys for an exchange of so many seconds."""
     scope.will_move_within(_CACHE_SECONDS)
-    claimed: Claimed = yield Block(claim)
+    claimed: Claimed = yield Block(lambda: runtime.claims.claim(keys, seconds + CLAIM_MARGIN, scope))
     return claimed
 
 
@@ -202,7 +194,7 @@ def _put(effect: CachePut, runtime: Runtime, scope: CancelScope) -> Steps[W, Non
                 effect.kept()
 
     scope.will_move_within(_CACHE_SECONDS)
-    scope.claimed.difference_update(effect.items)  # the cache gives them up, whether or not somebody waits for it still
+    runtime.claims.forget(effect.items, scope)
     yield Block(put)
 
 

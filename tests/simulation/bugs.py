@@ -17,6 +17,7 @@ from openrouter_embeddings._limits.limiter import TrafficLimiter
 from openrouter_embeddings._limits.pacer import Pacer
 from openrouter_embeddings._protocol import Remedy, answers
 from openrouter_embeddings._runtime import Runtime, dispatcher, leasing, storing
+from openrouter_embeddings._runtime.claims import Claims
 from openrouter_embeddings._runtime.waiting import CancelScope
 from openrouter_embeddings.cache import Claimed, GuardedCache
 from openrouter_embeddings.limiter import NO_LEASE
@@ -153,6 +154,17 @@ def _abandon_what_is_being_written(original: Any) -> Any:
     return abandon
 
 
+def _release_whatever(original: Any) -> Any:
+    """Give up what another call of the client has claimed since."""
+
+    def release(self: Any, scope: Any) -> None:
+        keys = list(scope.claimed)
+        original(self, scope)
+        self._cache.unclaim(keys)
+
+    return release
+
+
 def _keep_lease_of_the_cancelled(original: Any) -> Any:
     """Release what was answered alone."""
     return lambda self: original(self) if self.outcome.kind in {"landed", "refused"} else None
@@ -182,8 +194,9 @@ BUGS: dict[str, Plant] = {
     "claims of other processes are ignored": _wrapped(GuardedCache, "claim", _claim_everything),
     "what is claimed is not looked up": _wrapped(GuardedCache, "claim", _claim_without_a_look),
     "claims in the cache are not given up": _replaced(Runtime, "end_call", lambda self, scope, *, wait: None),
-    "claims are too short": _replaced(storing, "_CLAIM_MARGIN", -60.0),
     "what is being written is given up": _wrapped(CallShare, "abandon", _abandon_what_is_being_written),
+    "a claim of another call is given up": _wrapped(Claims, "release", _release_whatever),
+    "claims are too short": _replaced(storing, "CLAIM_MARGIN", -60.0),
     "cached rows are not looked at again": _replaced(CallShare, "has_newer_results", lambda self: False),
     "an outage costs a row": _wrapped(EmbedCall, "cause_to_raise", _an_outage_costs_a_row),
     "a lease is kept when its request fails or is cancelled": _wrapped(

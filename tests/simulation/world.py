@@ -48,16 +48,18 @@ class Bell:
         self._world = world
         self._rung = False
         self._sleeper: Runner | None = None
+        self._waits = 0
+        """Which of the sleeper's waits it is: one that was cancelled is over, and the next is no concern of this bell."""
 
     def wake(self) -> None:
         if not self._rung:
             self._rung = True
-            if self._sleeper is not None:
+            if self._sleeper is not None and self._sleeper.waits == self._waits:
                 self._world.resume(self._sleeper)
 
     def hold(self, sleeper: Runner, seconds: float | None) -> None:
         """Let a process sleep until the bell rings; the clock rings it after `seconds`."""
-        self._sleeper = sleeper
+        self._sleeper, self._waits = sleeper, sleeper.waits
         if self._rung:
             self._world.resume(sleeper)
         elif seconds is not None and seconds < math.inf:

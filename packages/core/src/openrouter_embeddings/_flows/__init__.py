@@ -3,6 +3,7 @@
 from .attempts import UNREACHED_SECONDS
 from .batches import Batch, BatchQueue, estimated_tokens
 from .call import EmbedCall
+from .claims import CLAIM_MARGIN
 from .delivery import send_until_settled
 from .effects import (
     AwaitShared,
@@ -31,6 +32,7 @@ from .prepare import prepare_call
 from .settings import QUERY_RETRIES, QUERY_SECONDS, check_input_type, is_guessed, marking
 
 __all__ = [
+    "CLAIM_MARGIN",
     "MAX_INPUTS",
     "QUERY_RETRIES",
     "QUERY_SECONDS",

@@ -12,6 +12,8 @@ from .batches import Batch
 from .call import EmbedCall
 from .effects import Flow, NotSentReason, cache_claim, sleep
 
+CLAIM_MARGIN = 10.0
+"""Seconds for which a claim lasts beyond its exchange, so that what landed can be written down."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 
@@ -31,22 +33,22 @@ def set_aside(call: EmbedCall, batch: Batch) -> Flow[Batch]:
 def await_elsewhere(call: EmbedCall) -> Flow[list[int] | NotSentReason]:
     """Wait until other processes have stored what they pay for, and return what they have left to us.
 
-    What is not to be had in the time in which a request of ours would have ended is sent without a claim.
+    What is not to be had in the time that a batch may take, after which a claim would have expired, is sent without one.
     """
-    pause, left = _FIRST_PAUSE, call.settings.wait_budget + call.settings.timeout
-    elsewhere = call.elsewhere
+    settings, elsewhere, pause = call.settings, call.elsewhere, _FIRST_PAUSE
+    left = settings.wait_budget + settings.timeout + settings.timeout + CLAIM_MARGIN
     while elsewhere.now:
         interrupted = yield from sleep(pause)
         if interrupted is not None:
             return interrupted
-        members = sorted(elsewhere.now)
         left -= pause
-        if left <= 0.0:
-            elsewhere.unclaimable.update(members)
-            elsewhere.now.clear()
-            return members
-        own = yield from _claim(call, members)
+        own = yield from _claim(call, sorted(elsewhere.now))
         if own:
+            return own
+        if left <= 0.0:
+            own = sorted(elsewhere.now)
+            elsewhere.unclaimable.update(own)
+            elsewhere.now.clear()
             return own
         pause = min(2.0 * pause, _LONGEST_PAUSE)
     return []

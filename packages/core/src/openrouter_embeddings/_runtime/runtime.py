@@ -17,6 +17,7 @@ from openrouter_embeddings._protocol import Response, TransportFailure
 from openrouter_embeddings.cache import GuardedCache
 from openrouter_embeddings.limiter import Limiter, LimiterWarning
 
+from .claims import Claims
 from .dispatcher import Dispatcher
 from .waiting import CancelScope
 
@@ -68,6 +69,7 @@ class Runtime(ForkAware):
         self.registry = InFlightRegistry(clock)
         self.transport = transport
         self.cache = cache
+        self.claims = Claims(cache)
         self.url = url
         self.shared_limiter = shared_limiter
         self._lock = Lock()
@@ -95,16 +97,14 @@ class Runtime(ForkAware):
 
     def end_call(self, scope: CancelScope, *, wait: bool) -> None:
         """Give up what a call has claimed in the cache and not stored, now or in a thread."""
-        if not scope.claimed:
-            return
-        keys = list(scope.claimed)
-        if wait:
-            self.cache.unclaim(keys)
-        else:
+        if scope.claimed and wait:
+            self.claims.release(scope)
+        elif scope.claimed:
             with suppress(RuntimeError):  # the interpreter ends
-                self.disk.submit(self.cache.unclaim, keys)
+                self.disk.submit(self.claims.release, scope)
 
     def after_fork(self) -> None:
         """Drop what belongs to the parent: sockets and threads."""
         self._disk = None
+        self.claims = Claims(self.cache)
         self.transport.drop_connections()

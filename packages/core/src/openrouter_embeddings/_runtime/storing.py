@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from openrouter_embeddings._flows import CachePut, Waker
+from openrouter_embeddings._flows import CLAIM_MARGIN, CachePut, Waker
 from openrouter_embeddings.cache import Claimed
 
 from .runtime import Runtime
@@ -15,8 +15,6 @@ from .waiting import CancelScope
 W = TypeVar("W", bound=Waker)
 _DISK_SECONDS = 60.0
 """What a disk may take before the call counts as one that stands still."""
-_CLAIM_MARGIN = 10.0
-"""What a claim lasts beyond its exchange, so that what landed can be written down."""
 
 
 def get(keys: Sequence[bytes], runtime: Runtime, scope: CancelScope) -> Steps[W, Mapping[bytes, bytes]]:
@@ -37,20 +35,12 @@ def put(effect: CachePut, runtime: Runtime, scope: CancelScope) -> Steps[W, None
                 effect.kept()
 
     scope.will_move_within(_DISK_SECONDS)
-    scope.claimed.difference_update(effect.items)  # the cache gives them up, whether or not somebody waits for it still
+    runtime.claims.forget(effect.items, scope)
     yield Block(store)
 
 
 def claim(keys: Sequence[bytes], seconds: float, runtime: Runtime, scope: CancelScope) -> Steps[W, Claimed]:
-    """Claim keys for an exchange of so many seconds. What is claimed when the call has ended is given up at once."""
-
-    def take() -> Claimed:
-        claimed = runtime.cache.claim(keys, seconds + _CLAIM_MARGIN)
-        scope.claimed.update(claimed.own)
-        if scope.cancelled:
-            runtime.cache.unclaim(list(claimed.own))
-        return claimed
-
+    """Claim keys for an exchange of so many seconds."""
     scope.will_move_within(_DISK_SECONDS)
-    claimed: Claimed = yield Block(take)
+    claimed: Claimed = yield Block(lambda: runtime.claims.claim(keys, seconds + CLAIM_MARGIN, scope))
     return claimed

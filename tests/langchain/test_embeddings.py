@@ -144,7 +144,7 @@ def test_bad_input_is_an_error_that_names_the_method(make: Make, gateway: LocalG
     model, text = make(), "a text"
     calls = {
         "embed_documents takes a list; wrap it: [text].": lambda: model.embed_documents(text),
-        "embed_documents: Input 1 is NoneType, not str.": lambda: model.embed_documents([text, None]),
+        "embed_documents: Input 1 is None. Remove it": lambda: model.embed_documents([text, None]),
         "embed_query: Input 0 is empty. Remove it": lambda: model.embed_query(""),
         "embed_query: Input 0 is list, not str.": lambda: model.embed_query([text]),
         "embed_content takes a list of str or Content.": lambda: model.embed_content({text}),

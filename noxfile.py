@@ -82,6 +82,7 @@ ENGINES = [
     "lancedb==0.40.0",
     "polars==2.1.0",
 ]
+ON_ENGINES = ",".join(f"packages/engines/src/*/{name}.py" for name in ("on_*", "ray_*", "redis_*"))
 # Two workers, whole files each: a file's tests share one gateway process. tests/conftest.py puts long files first.
 PARALLEL = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
@@ -121,7 +122,8 @@ def measured(session: nox.Session, *arguments: str) -> None:
     session.log("Local gateway (reported, not held to the bar):")
     session.run("coverage", "report", "--include=packages/gateway/*", "--fail-under=0")
     session.log("Core and adapters:")
-    session.run("coverage", "report", "--omit=packages/gateway/*")
+    # What stands on an engine or on Redis is tested by `nox -s engines`.
+    session.run("coverage", "report", f"--omit=packages/gateway/*,{ON_ENGINES}")
 
 
 @nox.session(name="format")

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from openrouter_embeddings import ConfigurationError, Options
+from openrouter_embeddings import ConfigurationError
 from openrouter_embeddings_engines import EmbedJob, Limit, worker_client
 
 pytestmark = [
@@ -31,7 +30,6 @@ pytest.importorskip("ray.data")
 
 KEY = "sk-the-key-of-the-tests"
 COUNT = int(os.environ.get("OPENROUTER_EMBEDDINGS_ENGINES_RAY_TEXTS", "4000"))
-HAS_LIMITER = "limiter" in {field.name for field in fields(Options)}  # REMOVE once the core has it
 
 
 def dataset_of(count: int, blocks: int, bad: int = 0) -> Any:
@@ -124,7 +122,6 @@ def test_bad_texts_cost_their_rows_and_actors_stall_no_repartition(job_for: Any,
     assert embeddings_gateway.paid_inputs() == 9_900
 
 
-@pytest.mark.skipif(not HAS_LIMITER, reason="needs limiter= in the core")
 def test_the_limiter_may_be_killed_and_nothing_is_lost_or_flooded(job_for: Any, embeddings_gateway: Any) -> None:
     embeddings_gateway.configure(latency=0.3, cap=8)
     job = job_for(batch_size=10, limit=Limit(concurrency=8))

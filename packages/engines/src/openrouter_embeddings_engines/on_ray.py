@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -81,7 +81,7 @@ class EmbedRows:
     def __init__(self, job: EmbedJob, workers: int, desk: Any = None) -> None:
         self._limiter = None if desk is None else leased_limiter(job, workers, desk)
         self._job = job
-        self._client = worker_client(job, workers, limiter=cast("Any", self._limiter))
+        self._client = worker_client(job, workers, limiter=self._limiter)
 
     async def __call__(self, table: pa.Table) -> pa.Table:
         """Return the rows with their embeddings."""

@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from openrouter_embeddings import AsyncClient, Client, ConfigurationError, EmbeddingError, InputError, StreamBatch
 
-from .job import EmbedJob
+from .spec import JobSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def embed_table(client: Client, job: EmbedJob, table: pa.Table) -> pa.Table:
+def embed_table(client: Client, job: JobSpec, table: pa.Table) -> pa.Table:
     """Return a table with two columns more: the embeddings, and why a row has none.
 
     The embeddings are fixed-size lists of float32, null where there is none. Rows keep their order. A text that is null
@@ -41,7 +41,7 @@ def embed_table(client: Client, job: EmbedJob, table: pa.Table) -> pa.Table:
     return rows.with_columns(client.dimensions)
 
 
-async def aembed_table(client: AsyncClient, job: EmbedJob, table: pa.Table) -> pa.Table:
+async def aembed_table(client: AsyncClient, job: JobSpec, table: pa.Table) -> pa.Table:
     """Return a table with two columns more, on the running loop. See `embed_table`."""
     rows = EmbeddedRows(job, table)
     stream = client.embed_stream(rows.texts(), input_type="document")
@@ -53,7 +53,7 @@ async def aembed_table(client: AsyncClient, job: EmbedJob, table: pa.Table) -> p
     return rows.with_columns(client.dimensions)
 
 
-def embedded_schema(job: EmbedJob, schema: pa.Schema) -> pa.Schema:
+def embedded_schema(job: JobSpec, schema: pa.Schema) -> pa.Schema:
     """Return the schema that `embed_table` gives for a table of a schema, without embedding anything.
 
     Raises:
@@ -65,7 +65,7 @@ def embedded_schema(job: EmbedJob, schema: pa.Schema) -> pa.Schema:
     return _with_fields(job, schema, job.dimensions)
 
 
-def for_parquet(job: EmbedJob, table: pa.Table) -> pa.Table:
+def for_parquet(job: JobSpec, table: pa.Table) -> pa.Table:
     """Return an embedded table with lists of any length in place of lists of a fixed size.
 
     Before pyarrow 26 a Parquet file with a null among lists of a fixed size can be read by nobody, and hardly be written
@@ -90,7 +90,7 @@ class EmbeddedRows:
         ConfigurationError: The columns do not fit the job.
     """
 
-    def __init__(self, job: EmbedJob, table: pa.Table) -> None:
+    def __init__(self, job: JobSpec, table: pa.Table) -> None:
         _check_columns(job, table.schema)
         self._job = job
         self._table = table
@@ -152,11 +152,11 @@ def _list_type(width: int) -> pa.DataType:
     return pa.list_(pa.float32(), width)
 
 
-def _with_fields(job: EmbedJob, schema: pa.Schema, width: int) -> pa.Schema:
+def _with_fields(job: JobSpec, schema: pa.Schema, width: int) -> pa.Schema:
     return schema.append(pa.field(job.out, _list_type(width))).append(pa.field(job.error_column, pa.string()))
 
 
-def _check_columns(job: EmbedJob, schema: pa.Schema) -> None:
+def _check_columns(job: JobSpec, schema: pa.Schema) -> None:
     if schema.names.count(job.column) != 1:
         there = ", ".join(map(repr, schema.names[:20]))
         raise ConfigurationError(f"There is no one column {job.column!r}. The columns are {there or 'none'}.")

@@ -18,11 +18,11 @@ from openrouter_embeddings import BudgetExceededError, Client, ConfigurationErro
 
 from .columns import embed_table, for_parquet
 from .folder import Folder, located
-from .job import EmbedJob
 from .ledger import LEDGER, Journal, read_attempts
 from .parts import Part, Source, find_sources, read_part
 from .plan import Plan, read_plan, settled_plan
 from .report import JobReport, report_on
+from .spec import JobSpec
 from .worker import new_client
 
 _PART_NUMBERS = 2**24
@@ -39,7 +39,7 @@ def parts_at_once(concurrency: int, part_rows: int) -> int:
 
 
 def embed_files(
-    job: EmbedJob,
+    job: JobSpec,
     source: str | os.PathLike[str] | Sequence[str],
     target: str | os.PathLike[str],
     *,
@@ -96,14 +96,14 @@ def report_files(target: str | os.PathLike[str], *, filesystem: Any = None) -> J
     return _report(folder, plan, set(folder.names()))
 
 
-def _check_part_rows(job: EmbedJob, part_rows: int | None) -> None:
+def _check_part_rows(job: JobSpec, part_rows: int | None) -> None:
     if part_rows is not None and (not isinstance(part_rows, int) or part_rows < 1):
         raise ConfigurationError(f"part_rows takes a whole number of at least 1, not {part_rows!r}.")
     if (part_rows or 1) * (job.dimensions or 1) >= 2**31:
         raise ConfigurationError(f"part_rows={part_rows} makes parts of more numbers than an Arrow list holds.")
 
 
-def _part_rows(folder: Folder, job: EmbedJob) -> int:
+def _part_rows(folder: Folder, job: JobSpec) -> int:
     begun = read_plan(folder)
     if begun is not None:
         return begun.part_rows
@@ -123,7 +123,7 @@ class Run:
     """
 
     def __init__(
-        self, job: EmbedJob, folder: Folder, system: Any, client: Client, so_far: JobReport, part_rows: int
+        self, job: JobSpec, folder: Folder, system: Any, client: Client, so_far: JobReport, part_rows: int
     ) -> None:
         self._job = job
         self._folder = folder
@@ -218,7 +218,7 @@ def _sources(source: str | os.PathLike[str] | Sequence[str], filesystem: Any) ->
     return system, dict(sorted(found.items()))
 
 
-def _left(job: EmbedJob, so_far: JobReport) -> float | None:
+def _left(job: JobSpec, so_far: JobReport) -> float | None:
     """Return what may still be spent."""
     if job.max_cost is None:
         return None

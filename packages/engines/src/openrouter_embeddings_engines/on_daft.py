@@ -16,7 +16,7 @@ from daft.ai.typing import EmbeddingDimensions, UDFOptions
 from openrouter_embeddings import ConfigurationError
 
 from .columns import aembed_table, embedded_schema
-from .job import EmbedJob
+from .spec import JobSpec
 from .worker import worker_client
 
 _BATCH = 2048
@@ -25,7 +25,7 @@ _REQUEST = 256
 _log = logging.getLogger(__name__)
 
 
-def embed_frame(job: EmbedJob, frame: daft.DataFrame, *, workers: int | None = None, batch_size: int = _BATCH) -> Any:
+def embed_frame(job: JobSpec, frame: daft.DataFrame, *, workers: int | None = None, batch_size: int = _BATCH) -> Any:
     """Return the rows with their embeddings and why a row has none. Daft's plans stay lazy.
 
     A row that cannot be embedded costs itself alone. Rows may change their order.
@@ -64,7 +64,7 @@ def embed_frame(job: EmbedJob, frame: daft.DataFrame, *, workers: int | None = N
     return frame.select(*frame.column_names, embed(daft.col(job.column)))
 
 
-def provider(job: EmbedJob, *, workers: int | None = None, batch_size: int = _BATCH) -> EmbedProvider:
+def provider(job: JobSpec, *, workers: int | None = None, batch_size: int = _BATCH) -> EmbedProvider:
     """Return what Daft's `embed_text` takes as its provider. It gives one column: why a row has none goes to the log."""
     return EmbedProvider(job, _processes() if workers is None else workers, batch_size)
 
@@ -78,7 +78,7 @@ class EmbedProvider(Provider):
         batch_size: Rows that are given out together.
     """
 
-    def __init__(self, job: EmbedJob, shares: int, batch_size: int) -> None:
+    def __init__(self, job: JobSpec, shares: int, batch_size: int) -> None:
         job.limit.share(shares)
         self._job, self._shares, self._batch_size = job, shares, batch_size
 
@@ -122,7 +122,7 @@ class EmbedProvider(Provider):
 class EmbedDescriptor(TextEmbedderDescriptor):
     """What travels to a worker and makes its embedder there."""
 
-    job: EmbedJob
+    job: JobSpec
     shares: int
     batch_size: int
 
@@ -165,7 +165,7 @@ class Embedder(TextEmbedder):
         shares: How many processes run the plan.
     """
 
-    def __init__(self, job: EmbedJob, shares: int) -> None:
+    def __init__(self, job: JobSpec, shares: int) -> None:
         self._job = job
         self._client = worker_client(job, shares).as_async()
 
@@ -179,15 +179,15 @@ class Embedder(TextEmbedder):
         return table.column(job.out).combine_chunks()
 
 
-def _with_dimensions(job: EmbedJob, dimensions: int) -> EmbedJob:
+def _with_dimensions(job: JobSpec, dimensions: int) -> JobSpec:
     options = {**job.options, "dimensions": dimensions}
     values = {field.name: getattr(job, field.name) for field in fields(job)} | {"options": None, "api_key_env": None}
     named = {name: value for name, value in values.items() if value is not None}
     # What the job carries, it was allowed to carry.
-    return EmbedJob(**named, **options, allow_literal_key=True)
+    return JobSpec(**named, **options, allow_literal_key=True)
 
 
-def _batches_at_once(job: EmbedJob, shares: int, batch_size: int) -> int:
+def _batches_at_once(job: JobSpec, shares: int, batch_size: int) -> int:
     """Return how many batches keep this worker's requests busy: four for each in flight, as each batch has an end."""
     return max(2, -(-4 * job.limit.share(shares).concurrency * _REQUEST // batch_size))
 

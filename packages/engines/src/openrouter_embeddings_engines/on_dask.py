@@ -11,14 +11,14 @@ import pyarrow as pa
 from openrouter_embeddings import Usage, track_usage
 
 from .columns import embed_table, embedded_schema
-from .job import EmbedJob
+from .spec import JobSpec
 from .worker import worker_client
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def embed_frame(job: EmbedJob, frame: Any, *, workers: int | None = None) -> Any:
+def embed_frame(job: JobSpec, frame: Any, *, workers: int | None = None) -> Any:
     """Return a Dask DataFrame with two columns more: the embeddings, and why a row has none.
 
     The embeddings are numpy arrays of float32 in a column of objects, None where there is none; `parquet_schema` makes them
@@ -37,7 +37,7 @@ def embed_frame(job: EmbedJob, frame: Any, *, workers: int | None = None) -> Any
     return frame.map_partitions(embed_partition, job, workers, meta=_meta(job, frame), align_dataframes=False)
 
 
-def parquet_schema(job: EmbedJob, frame: Any) -> pa.Schema:
+def parquet_schema(job: JobSpec, frame: Any) -> pa.Schema:
     """Return what `to_parquet` takes as `schema=`, so that embeddings become fixed-size lists of float32.
 
     A pandas type of Arrow lists would need no schema, but its name, which pandas writes into the file, is one that pandas
@@ -54,7 +54,7 @@ def parquet_schema(job: EmbedJob, frame: Any) -> pa.Schema:
     return others.remove_metadata().insert(list(empty.columns).index(job.out), embedding)
 
 
-def usage(job: EmbedJob, client: Any) -> Usage:
+def usage(job: JobSpec, client: Any) -> Usage:
     """Return what the workers of a distributed scheduler have reported as spent on a job, failed attempts included.
 
     Each attempt at a partition reports once, when it ends: one that was killed never does, and the scheduler keeps the
@@ -68,7 +68,7 @@ def usage(job: EmbedJob, client: Any) -> Usage:
     return sum((Usage(**spent) for spent in reports.values()), Usage())
 
 
-def embed_partition(frame: pd.DataFrame, job: EmbedJob, workers: int) -> pd.DataFrame:
+def embed_partition(frame: pd.DataFrame, job: JobSpec, workers: int) -> pd.DataFrame:
     """Return one partition with its embeddings."""
     import pandas as pd
 
@@ -83,7 +83,7 @@ def embed_partition(frame: pd.DataFrame, job: EmbedJob, workers: int) -> pd.Data
     return frame.assign(**{job.out: embeddings, job.error_column: errors})
 
 
-def _meta(job: EmbedJob, frame: Any) -> pd.DataFrame:
+def _meta(job: JobSpec, frame: Any) -> pd.DataFrame:
     """Return the empty frame that a partition comes out as."""
     import pandas as pd
 
@@ -95,7 +95,7 @@ def _meta(job: EmbedJob, frame: Any) -> pd.DataFrame:
     return empty.assign(**{job.out: pd.Series([], dtype=object), job.error_column: errors})
 
 
-def _schema(job: EmbedJob) -> pa.Schema:
+def _schema(job: JobSpec) -> pa.Schema:
     return embedded_schema(job, pa.schema([(job.column, pa.string())]))
 
 
@@ -112,7 +112,7 @@ def _processes() -> int:
     return dask.config.get("num_workers", None) or CPU_COUNT if get is dask.multiprocessing.get else 1
 
 
-def _report(job: EmbedJob, spent: Usage) -> None:
+def _report(job: JobSpec, spent: Usage) -> None:
     """Tell the scheduler what one attempt at a partition has spent, where there is one to tell."""
     try:
         from distributed import get_worker
@@ -123,5 +123,5 @@ def _report(job: EmbedJob, spent: Usage) -> None:
     worker.log_event(_topic(job), {"attempt": uuid.uuid4().hex, "usage": asdict(spent)})
 
 
-def _topic(job: EmbedJob) -> str:
+def _topic(job: JobSpec) -> str:
     return f"openrouter-embeddings-{job.digest[:16]}"

@@ -10,8 +10,8 @@ import pyarrow as pa
 from openrouter_embeddings import ConfigurationError
 
 from .columns import embed_table
-from .job import EmbedJob
 from .ray_limiter import leased_limiter, start_desk
+from .spec import JobSpec
 from .worker import worker_client
 
 _NUM_CPUS = 0.01
@@ -22,7 +22,7 @@ _CALLS = 2
 
 
 def embed_dataset(
-    job: EmbedJob,
+    job: JobSpec,
     dataset: Any,
     *,
     workers: int = 8,
@@ -78,7 +78,7 @@ class EmbedRows:
         desk: The actor that leases out the limits, if one does.
     """
 
-    def __init__(self, job: EmbedJob, workers: int, desk: Any = None) -> None:
+    def __init__(self, job: JobSpec, workers: int, desk: Any = None) -> None:
         self._limiter = None if desk is None else leased_limiter(job, workers, desk)
         self._job = job
         self._client = worker_client(job, workers, limiter=self._limiter)

@@ -11,12 +11,12 @@ import pyarrow as pa
 from openrouter_embeddings import ConfigurationError
 
 from .columns import EmbeddedRows
-from .job import EmbedJob
+from .spec import JobSpec
 from .tables import embed_tables
 from .worker import worker_client
 
 
-def embed_frame(job: EmbedJob, frame: Any, *, workers: int | None = None) -> Any:
+def embed_frame(job: JobSpec, frame: Any, *, workers: int | None = None) -> Any:
     """Return the rows with their embeddings, an array of floats, and why a row has none. Spark's plans stay lazy.
 
     Each task that runs has its part of `job.limit`: one of so many as run at once.
@@ -56,7 +56,7 @@ def embed_frame(job: EmbedJob, frame: Any, *, workers: int | None = None) -> Any
     return frame.mapInArrow(embed, schema)
 
 
-def _embed_batches(job: EmbedJob, shares: int, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _embed_batches(job: JobSpec, shares: int, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     tables = (pa.Table.from_batches([batch]) for batch in batches)
     # An array has no width: where no row has an embedding, any will do.
     for table in embed_tables(worker_client(job, shares), job, tables, width=1):

@@ -11,8 +11,8 @@ from typing import Any
 from openrouter_embeddings import ConfigurationError
 
 from .folder import Folder
-from .job import EmbedJob
 from .parts import Part, Source, parts_of, rows_in
+from .spec import JobSpec
 
 _FILE = "_job.json"
 _OF_THE_NUMBERS = (
@@ -55,7 +55,7 @@ def read_plan(folder: Folder) -> Plan | None:
     return Plan(found["facts"], found["sizes"], found["rows"])
 
 
-def settled_plan(folder: Folder, job: EmbedJob, system: Any, sources: Mapping[str, Source], part_rows: int) -> Plan:
+def settled_plan(folder: Folder, job: JobSpec, system: Any, sources: Mapping[str, Source], part_rows: int) -> Plan:
     """Return the plan of a folder, with these sources in it, and write it down.
 
     Args:
@@ -87,7 +87,7 @@ def settled_plan(folder: Folder, job: EmbedJob, system: Any, sources: Mapping[st
     return plan
 
 
-def _facts(job: EmbedJob, part_rows: int) -> dict[str, Any]:
+def _facts(job: JobSpec, part_rows: int) -> dict[str, Any]:
     quantizations = (job.options.get("provider") or {}).get("quantizations")
     facts = {
         "model": job.model,

@@ -11,9 +11,9 @@ from typing import Any
 
 from openrouter_embeddings import BudgetExceededError
 
-from .job import EmbedJob
 from .leases import LEASE_SECONDS, Demand, Grant, LeaseDesk
 from .limit import Limit, RateLimiter
+from .spec import JobSpec
 
 _PERIOD = LEASE_SECONDS / 4
 _POLL = 0.005
@@ -24,7 +24,7 @@ _LEAVING = 1.0
 """Seconds in which a thread that was told to stop is through, as a rule."""
 
 
-def start_desk(job: EmbedJob, workers: int) -> Any:
+def start_desk(job: JobSpec, workers: int) -> Any:
     """Return the actor that leases out the limit of a job: the one that is there, or a new one.
 
     It takes no CPU, is restarted where it dies, and ends with the driver.
@@ -36,7 +36,7 @@ def start_desk(job: EmbedJob, workers: int) -> Any:
     return desk.options(name=name, get_if_exists=True).remote(job.limit, workers, job.max_cost)
 
 
-def leased_limiter(job: EmbedJob, workers: int, desk: Any) -> LeasedLimiter:
+def leased_limiter(job: JobSpec, workers: int, desk: Any) -> LeasedLimiter:
     """Return the limiter of one worker, which asks the actor for its leases."""
     import ray
 

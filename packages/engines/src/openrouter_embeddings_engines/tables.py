@@ -14,7 +14,7 @@ import pyarrow as pa
 from openrouter_embeddings import Client, StreamBatch
 
 from .columns import EmbeddedRows
-from .job import EmbedJob
+from .spec import JobSpec
 
 
 class _Begun:
@@ -31,7 +31,7 @@ class _Begun:
 
 
 def embed_tables(
-    client: Client, job: EmbedJob, tables: Iterable[pa.Table], *, width: int | None = None
+    client: Client, job: JobSpec, tables: Iterable[pa.Table], *, width: int | None = None
 ) -> Iterator[pa.Table]:
     """Yield the tables in order, each with its embeddings and errors. See `embed_table`.
 

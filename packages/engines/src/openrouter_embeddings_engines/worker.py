@@ -10,8 +10,8 @@ from typing import Any
 
 from openrouter_embeddings import Cache, Client, ConfigurationError, Limiter
 
-from .job import EmbedJob
 from .limit import is_redis
+from .spec import JobSpec
 
 _KEPT = 8
 _LEASE_MARGIN = 5.0
@@ -25,7 +25,7 @@ class _Clients:
         self._lock = Lock()
         self._made: OrderedDict[tuple[Any, ...], Client] = OrderedDict()
 
-    def get(self, job: EmbedJob, shares: int, limiter: Limiter | None) -> Client:
+    def get(self, job: JobSpec, shares: int, limiter: Limiter | None) -> Client:
         name = (job.digest, shares)
         with self._lock:
             client = self._made.pop(name, None) or new_client(job, shares, limiter=limiter)
@@ -44,7 +44,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_clients.forget)
 
 
-def worker_client(job: EmbedJob, shares: int = 1, *, limiter: Limiter | None = None) -> Client:
+def worker_client(job: JobSpec, shares: int = 1, *, limiter: Limiter | None = None) -> Client:
     """Return the client of this process for a job: the same one each time, with its share of the job's limits.
 
     `worker_client(job, shares).as_async()` is the same client for asyncio.
@@ -62,7 +62,7 @@ def worker_client(job: EmbedJob, shares: int = 1, *, limiter: Limiter | None = N
 
 
 def new_client(
-    job: EmbedJob, shares: int = 1, *, limiter: Limiter | None = None, max_cost: float | None = None
+    job: JobSpec, shares: int = 1, *, limiter: Limiter | None = None, max_cost: float | None = None
 ) -> Client:
     """Return a client for a job that nobody else in this process has.
 
@@ -88,7 +88,7 @@ def new_client(
     )
 
 
-def _limiter_at(job: EmbedJob, workers: int) -> Limiter | None:
+def _limiter_at(job: JobSpec, workers: int) -> Limiter | None:
     """Return what keeps the limit in Redis, where it is to be kept there. The job that runs again goes on with its budget."""
     if job.limit.at is None:
         return None
@@ -106,7 +106,7 @@ def _limiter_at(job: EmbedJob, workers: int) -> Limiter | None:
     return limiter
 
 
-def _opened_cache(job: EmbedJob) -> Cache | str | None:
+def _opened_cache(job: JobSpec) -> Cache | str | None:
     if job.cache is None:
         return None
     address = _address(job.cache, "cache")

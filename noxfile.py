@@ -113,6 +113,15 @@ def install(session: nox.Session, *groups: str, pinned: bool = True, extra: tupl
     session.install(*EDITABLE, *wanted, *(("-c", CONSTRAINTS) if pinned else ()), *extra)
 
 
+def constraints_without(session: nox.Session, *packages: str) -> str:
+    """Return a copy of our constraints that leaves the versions of some packages open."""
+    constraints = Path(session.create_tmp()).resolve() / CONSTRAINTS
+    constraints.write_text(
+        re.sub(rf"(?m)^({'|'.join(packages)})==.*\n", "", (ROOT / CONSTRAINTS).read_text(encoding="utf-8"))
+    )
+    return str(constraints)
+
+
 def measured(session: nox.Session, *arguments: str) -> None:
     """Run pytest under branch coverage, then hold core and adapters to the bar and show the gateway beside them."""
     session.run("coverage", "erase")
@@ -226,9 +235,7 @@ def field(session: nox.Session) -> None:
 @nox.session
 def stores(session: nox.Session) -> None:
     """Run each framework against Qdrant, Chroma, FAISS, LanceDB and pgvector, and the stores' own suites."""
-    constraints = Path(session.create_tmp()).resolve() / CONSTRAINTS
-    constraints.write_text(re.sub(r"(?m)^sqlalchemy==.*\n", "", (ROOT / CONSTRAINTS).read_text(encoding="utf-8")))
-    install(session, "test", pinned=False, extra=("-c", str(constraints), *STORES))
+    install(session, "test", pinned=False, extra=("-c", constraints_without(session, "sqlalchemy"), *STORES))
     session.install(POSTGRES, success_codes=[0, 1, 2])
     suites = Path(session.virtualenv.location).parent / "store-suites"
     for package in [package for package in STORES if package.startswith(("langchain-chroma", "langchain-qdrant"))]:
@@ -242,7 +249,8 @@ def stores(session: nox.Session) -> None:
 @nox.session
 def engines(session: nox.Session) -> None:
     """Run a job on each engine: the same embeddings, killed workers, bad texts, no key anywhere."""
-    install(session, "test", extra=tuple(ENGINES))
+    # Daft wants older ones.
+    install(session, "test", pinned=False, extra=("-c", constraints_without(session, "pyarrow", "tqdm"), *ENGINES))
     # What the engines' packages warn of is none of ours.
     session.run(
         "pytest", "tests/engines", "-W", "default", *session.posargs, env={"OPENROUTER_EMBEDDINGS_ENGINES": "1"}

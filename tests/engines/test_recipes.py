@@ -45,6 +45,21 @@ def test_the_first_block_is_a_job() -> None:
     assert names["job"].limit.concurrency == 64
 
 
+@pytest.mark.parametrize("heading", ["Files, without an engine", "One limit for all: Redis"])
+def test_what_needs_no_engine_runs_as_it_stands(heading: str, embeddings_gateway: Any, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "OPENROUTER_API_BASE": embeddings_gateway.base_url,
+        "OPENROUTER_API_KEY": "sk-the-key-of-the-tests",
+    }
+    for block in programs(heading):
+        done = subprocess.run(
+            [sys.executable, "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip(), "a block shows something"
+
+
 @pytest.mark.skipif("OPENROUTER_EMBEDDINGS_ENGINES" not in os.environ, reason="needs the engines: nox -s engines")
 @pytest.mark.parametrize("heading", NEEDS)
 def test_a_recipe_runs_as_it_stands(heading: str, embeddings_gateway: Any, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "packages").glob("*/README.md"))]
+PAGES.remove(ROOT / "docs" / "engines.md")  # tests/engines/test_recipes.py runs it, where the engines are
 
 
 BESIDES = {"qdrant": "qdrant_client", "langgraph": "langgraph"}

@@ -89,7 +89,7 @@ def test_a_batch_size_beyond_what_the_model_takes_is_no_bound(make):
 def test_bad_input_is_an_error_that_names_the_method(make, embeddings_gateway):
     model, text = make(), "a text"
     calls = {
-        "get_text_embedding: Input 0 is NoneType, not str.": lambda: model.get_text_embedding(None),
+        "get_text_embedding: Input 0 is None. Remove it": lambda: model.get_text_embedding(None),
         "get_text_embedding_batch: Input 1 is empty. Remove it": lambda: model.get_text_embedding_batch([text, ""]),
         "get_text_embedding_batch takes a list; wrap it: [text].": lambda: model.get_text_embedding_batch(text),
         "get_query_embedding: Input 0 is list, not str.": lambda: model.get_query_embedding([text]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -33,30 +34,40 @@ def blocks() -> list[object]:
     return found
 
 
-@pytest.mark.parametrize("code", blocks())
-def test_a_block_of_the_pages_runs(code: str, embeddings_gateway, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def run_program(tmp_path_factory):
+    """Run programs, each in a process of its own that has the frameworks already."""
+    command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("preloaded.py"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def run(program: str, folder: Path, environment: dict[str, str]) -> tuple[int, str, str]:
+            prints = tmp_path_factory.mktemp("prints")
+            order = {"program": program, "folder": str(folder), "environment": environment, "prints": str(prints)}
+            process.stdin.write(json.dumps(order) + "\n")
+            process.stdin.flush()
+            code = int(process.stdout.readline())
+            return code, (prints / "out").read_text(encoding="utf-8"), (prints / "err").read_text(encoding="utf-8")
+
+        yield run
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("program", blocks())
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="programs are forks")
+def test_a_block_of_the_pages_runs(program: str, embeddings_gateway, tmp_path: Path, run_program) -> None:
     for name, colour in (("car", "red"), ("sea", "blue")):
         Image.new("RGB", (16, 16), colour).save(tmp_path / f"{name}.png")
-    missing = [module for word, module in BESIDES.items() if word in code and find_spec(module) is None]
+    missing = [module for word, module in BESIDES.items() if word in program and find_spec(module) is None]
     if missing:
         pytest.skip(f"needs {' and '.join(missing)}")
     environment = {
         **os.environ,
         "OPENROUTER_API_BASE": embeddings_gateway.base_url,
         "OPENROUTER_API_KEY": "any-non-empty-key",
-        "PYTHONWARNINGS": "ignore",
     }
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip(), "a block shows something"
+    code, printed, errors = run_program(program, tmp_path, environment)
+    assert code == 0, errors
+    assert printed.strip(), "a block shows something"
 
 
 def test_the_readme_has_an_example_for_each_framework_and_the_core() -> None:

@@ -185,7 +185,7 @@ def test_a_cap_that_changes_is_found(before, after, seed):
 @pytest.mark.parametrize("wide", [1, 4, 16, 64])
 @pytest.mark.parametrize("told", ["1", "exact", ""])
 @pytest.mark.parametrize(("count", "refused"), [(20, 7), (100, 10), (400, 20)])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_limit_on_the_rate_costs_little_time_and_few_refusals(shape, wide, told, count, refused, seed):
     """Two requests a second, two at once to begin with: who knows the limit needs 49.1 s for 100."""
     world = World(Bucket(2.0, 2.0, told), seed=seed, batch_size=1, max_concurrency=wide)

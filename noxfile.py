@@ -115,7 +115,8 @@ def install(session: nox.Session, *groups: str, pinned: bool = True, extra: tupl
 
 def constraints_without(session: nox.Session, *packages: str) -> str:
     """Return a copy of our constraints that leaves the versions of some packages open."""
-    constraints = Path(session.create_tmp()).resolve() / CONSTRAINTS
+    # Not in session.create_tmp(): that would be TMPDIR from then on, and Ray refuses one within an environment.
+    constraints = Path(session.virtualenv.location).resolve() / CONSTRAINTS
     constraints.write_text(
         re.sub(rf"(?m)^({'|'.join(packages)})==.*\n", "", (ROOT / CONSTRAINTS).read_text(encoding="utf-8"))
     )

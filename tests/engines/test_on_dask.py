@@ -59,7 +59,7 @@ def test_threads_share_one_client_and_every_row_gets_the_embedding_of_its_text(j
     assert done["embedding_error"].dropna().to_dict() == {7: "InputError: The text is null."}
 
 
-def test_parquet_holds_fixed_size_lists_and_reads_back(job_for: Any, tmp_path: Any, embeddings_gateway: Any) -> None:
+def test_parquet_holds_lists_and_reads_back(job_for: Any, tmp_path: Any, embeddings_gateway: Any) -> None:
     from openrouter_embeddings_engines.on_dask import parquet_schema
 
     embeddings_gateway.trouble("refuse_text", contains="BAD", times=None)
@@ -69,7 +69,7 @@ def test_parquet_holds_fixed_size_lists_and_reads_back(job_for: Any, tmp_path: A
     done.to_parquet(tmp_path, schema=parquet_schema(job, done))
     schema = pyarrow.dataset.dataset(tmp_path).schema
     assert schema.names == ["id", "text", "embedding", "embedding_error", "__null_dask_index__"]
-    assert (schema.field("embedding").type.list_size, schema.field("embedding").type.value_type) == (8, pa.float32())
+    assert schema.field("embedding").type.value_type == pa.float32()
     assert schema.field("embedding_error").type == pa.string()
     back = dd.read_parquet(tmp_path)
     assert back["id"].compute(scheduler="sync").tolist() == [*range(5), *range(5)]

@@ -22,7 +22,7 @@ def embed_frame(job: JobSpec, frame: Any, *, workers: int | None = None) -> Any:
     """Return a Dask DataFrame with two columns more: the embeddings, and why a row has none.
 
     The embeddings are numpy arrays of float32 in a column of objects, None where there is none; `parquet_schema` makes them
-    fixed-size lists in a file. Each computation embeds anew: write the result, or `persist` it.
+    lists in a file. Each computation embeds anew: write the result, or `persist` it.
 
     Args:
         job: What to embed.
@@ -38,7 +38,7 @@ def embed_frame(job: JobSpec, frame: Any, *, workers: int | None = None) -> Any:
 
 
 def parquet_schema(job: JobSpec, frame: Any) -> pa.Schema:
-    """Return what `to_parquet` takes as `schema=`, so that embeddings become fixed-size lists of float32.
+    """Return what `to_parquet` takes as `schema=`, so that embeddings become lists of float32, of any length as in `job.files`.
 
     A pandas type of Arrow lists would need no schema, but its name, which pandas writes into the file, is one that pandas
     and Dask cannot read: any other column of such a file would be out of their reach too.
@@ -50,7 +50,7 @@ def parquet_schema(job: JobSpec, frame: Any) -> pa.Schema:
     empty = frame._meta_nonempty  # noqa: SLF001  as Dask's own writer does
     names = [name or "__null_dask_index__" for name in empty.index.names]
     others = pa.Schema.from_pandas(empty.drop(columns=[job.out]).rename_axis(index=names), preserve_index=True)
-    embedding = pa.field(job.out, _schema(job).field(job.out).type)
+    embedding = pa.field(job.out, pa.list_(pa.float32()))
     return others.remove_metadata().insert(list(empty.columns).index(job.out), embedding)
 
 
@@ -93,10 +93,6 @@ def _meta(job: JobSpec, frame: Any) -> pd.DataFrame:
     embedded_schema(job, pa.schema([*texts, *there]))
     errors = pd.Series([], dtype=pd.ArrowDtype(pa.string()))
     return empty.assign(**{job.out: pd.Series([], dtype=object), job.error_column: errors})
-
-
-def _schema(job: JobSpec) -> pa.Schema:
-    return embedded_schema(job, pa.schema([(job.column, pa.string())]))
 
 
 def _processes() -> int:

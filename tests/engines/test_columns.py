@@ -189,3 +189,10 @@ def test_the_cache_may_be_named_by_a_variable(job_for: Any, tmp_path: Any, monke
     monkeypatch.setenv("CACHE_OF_THE_TESTS", str(tmp_path / "cache.sqlite"))
     embed_table(worker_client(job), job, table_of(["a"]))
     assert (tmp_path / "cache.sqlite").exists()
+
+
+def test_with_on_empty_null_a_row_without_a_text_has_neither_an_embedding_nor_a_reason(job_for: Any) -> None:
+    job = job_for(on_empty="null")
+    done = embed_table(worker_client(job), job, pa.table({"text": ["a text", None, ""]}))
+    assert done["embedding"].is_null().to_pylist() == [False, True, True]
+    assert done["embedding_error"].null_count == 3

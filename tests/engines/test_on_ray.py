@@ -143,6 +143,8 @@ def test_the_limiter_may_be_killed_and_nothing_is_lost_or_flooded(job_for: Any, 
 def test_an_option_that_cannot_be_right_is_refused_when_the_plan_is_made(job_for: Any) -> None:
     with pytest.raises(ConfigurationError, match="limiter takes None or 'actor', not 'redis'"):
         job_for().ray(dataset_of(2, 1), limiter="redis")
+    with pytest.raises(ConfigurationError, match=r"Limit\(at=...\) and limiter='actor' do the same"):
+        job_for(limit=Limit(at="$REDIS_URL")).ray(dataset_of(2, 1), limiter="actor")
     with pytest.raises(ConfigurationError, match="workers takes"):
         job_for().ray(dataset_of(2, 1), workers=0)
 

@@ -46,14 +46,15 @@ def test_a_bad_row_keeps_its_place_and_its_table(job_for: Any, embeddings_gatewa
     assert np.array_equal(np.array(done[2]["embedding"][1].as_py(), dtype=np.float32), alone)
 
 
-def test_tables_come_as_soon_as_they_are_done_and_are_read_as_they_are_needed(job_for: Any) -> None:
-    job = job_for(batch_size=5)
+@pytest.mark.parametrize("on_empty", ["error", "zero", "null"])
+def test_tables_come_as_soon_as_they_are_done_and_are_read_as_they_are_needed(job_for: Any, on_empty: str) -> None:
+    job = job_for(batch_size=5, on_empty=on_empty)
     read: list[int] = []
 
     def endless() -> Iterator[pa.Table]:
         while True:
             read.append(len(read))
-            yield pa.table({"text": [f"text {len(read)} {number}" for number in range(10)]})
+            yield pa.table({"text": [f"text {len(read)} {number}" if number else None for number in range(10)]})
 
     done = embed_tables(worker_client(job), job, endless())
     assert next(done).num_rows == 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openrouter_embeddings._flows import NotSent
+from openrouter_embeddings._flows import NotSent, Send
 from openrouter_embeddings._limits import Feedback, Load, Permit, TrafficLimiter
 from openrouter_embeddings._protocol import Response
 from openrouter_embeddings._runtime import CancelScope, Runtime
@@ -14,6 +14,18 @@ from openrouter_embeddings.cache import GuardedCache
 
 LANDED = Feedback(Load.LANDED)
 URL = "http://gateway.test/v1/embeddings"
+
+
+def to_send(**given: Any) -> Send[Any]:
+    defaults: dict[str, Any] = {
+        "build": lambda: b"body",
+        "read": lambda answer, seconds: (answer.body, LANDED),
+        "wait_budget": 10.0,
+        "timeout": 30.0,
+        "tokens": 1,
+        "max_bytes": 1000,
+    }
+    return Send(**defaults | given)
 
 
 class Clock:

@@ -15,7 +15,6 @@ from openrouter_embeddings._flows import (
     InFlightRegistry,
     NotSent,
     NotSentReason,
-    Send,
     Sent,
     Sleep,
 )
@@ -26,21 +25,9 @@ from openrouter_embeddings._runtime.performing import perform
 from openrouter_embeddings._runtime.steps import Block, Exchange, RunBeside, StartBeside, Wait
 from openrouter_embeddings.errors import ServerError
 
-from .doubles import LANDED, URL, Bell, Cache, Claiming, Clock, Performed, runtime, scope_of
+from .doubles import LANDED, URL, Bell, Cache, Claiming, Clock, Performed, runtime, scope_of, to_send
 
 ANSWER = Response(200, {}, b"answer")
-
-
-def to_send(**given: Any) -> Send[Any]:
-    defaults: dict[str, Any] = {
-        "build": lambda: b"body",
-        "read": lambda answer, seconds: (answer.body, LANDED),
-        "wait_budget": 10.0,
-        "timeout": 30.0,
-        "tokens": 1,
-        "max_bytes": 1000,
-    }
-    return Send(**defaults | given)
 
 
 @pytest.fixture

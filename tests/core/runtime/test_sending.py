@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from openrouter_embeddings import LeaseOutcome, LimiterWarning
-from openrouter_embeddings._flows import NotSent, NotSentReason, Send, Sent
+from openrouter_embeddings._flows import NotSent, NotSentReason, Sent
 from openrouter_embeddings._limits import Feedback, Load
 from openrouter_embeddings._protocol import Response
 from openrouter_embeddings._runtime.dispatcher import HEARTBEAT, MARGIN
 from openrouter_embeddings._runtime.steps import Begin, Exchange, Wait
 
-from .doubles import LANDED, Clock, Performed, runtime, scope_of
+from .doubles import Clock, Performed, runtime, scope_of, to_send
 
 ANSWER = Response(200, {}, b"answer")
 
@@ -34,18 +34,6 @@ class Limiter:
     @property
     def kinds(self) -> list[str]:
         return [outcome.kind for outcome in self.outcomes]
-
-
-def to_send(**given: Any) -> Send[Any]:
-    defaults: dict[str, Any] = {
-        "build": lambda: b"body",
-        "read": lambda answer, seconds: (answer.body, LANDED),
-        "wait_budget": 10.0,
-        "timeout": 30.0,
-        "tokens": 1,
-        "max_bytes": 1000,
-    }
-    return Send(**defaults | given)
 
 
 def go(done: Performed) -> Performed:

@@ -21,7 +21,7 @@ def embed_table(client: Client, job: JobSpec, table: pa.Table) -> pa.Table:
     """Return a table with two columns more: the embeddings, and why a row has none.
 
     The embeddings are fixed-size lists of float32, null where there is none. Rows keep their order. A text that is null
-    or empty is not sent; it counts as one that cannot be embedded, save with `on_empty="zero"`.
+    or empty is not sent; it counts as one that cannot be embedded, save with `on_empty="zero"`, or `"null"`: no reason then.
 
     Args:
         client: The client of this process, as `worker_client` gives it.
@@ -104,14 +104,14 @@ class EmbeddedRows:
         return len(self._errors) - self._errors.count(None)
 
     def texts(self) -> Iterator[tuple[int, str]]:
-        """Yield the texts to send, each with its row. A row without a text has its error at once."""
-        refuses_empty = self._job.options.get("on_empty", "error") == "error"
+        """Yield the texts to send, each with its row. A row without a text is settled at once, unless it gets zeros."""
+        on_empty = self._job.options.get("on_empty", "error")
         for row, text in enumerate(_strings(self._table.column(self._job.column))):
-            if not text and refuses_empty:
+            if text or on_empty == "zero":
+                yield row, text or ""
+            elif on_empty == "error":
                 what = "null" if text is None else "empty"
                 self._fail(row, InputError(f"The text is {what}."))
-            else:
-                yield row, text or ""
 
     def take(self, batch: StreamBatch) -> None:
         """Take what a stream hands out."""

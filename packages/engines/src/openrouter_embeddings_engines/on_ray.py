@@ -42,9 +42,10 @@ def embed_dataset(
         job: What to embed.
         dataset: A Ray dataset with a column of texts. It needs at least as many blocks as there are workers.
         workers: Actors, each with a process of its own.
-        limiter: None: each worker has its share of the job's limits, and of `max_cost` for as long as it lives. `"actor"`:
-            a named actor leases them out by the second, so that all of the limit is used where some workers have little to
-            do, and kept where there are more workers than `concurrency`; if it dies, shares hold until it is back.
+        limiter: None: `job.limit.at` keeps the limits, else each worker has its share of them, and of `max_cost` for as long
+            as it lives. `"actor"`: a named actor leases them out by the second, so that all of the limit is used where some
+            workers have little to do, and kept where there are more workers than `concurrency`; if it dies, shares hold
+            until it is back.
         batch_rows: Rows of one table. An actor holds up to eight of them, with their embeddings.
         num_cpus: Logical CPUs that an actor holds while the pipeline runs.
         **ray_options: Anything else that `map_batches` takes.
@@ -56,7 +57,9 @@ def embed_dataset(
 
     job.limit.share(workers)
     if limiter not in {None, "actor"}:
-        raise ConfigurationError(f"limiter takes None or 'actor', not {limiter!r}.")
+        raise ConfigurationError(f"limiter takes None or 'actor', not {limiter!r}. For Redis, Limit(at='redis://...').")
+    if limiter is not None and job.limit.at is not None:
+        raise ConfigurationError("Limit(at=...) and limiter='actor' do the same. Give one of them.")
     return dataset.map_batches(
         EmbedRows,
         fn_constructor_args=(job, workers, None if limiter is None else start_desk(job, workers)),

@@ -35,10 +35,10 @@ def embed_frame(job: JobSpec, frame: Any, *, workers: int | None = None) -> Any:
     EmbeddedRows(job, to_arrow_schema(frame.schema, timezone="UTC").empty_table())
     shares = _tasks_at_once(frame) if workers is None else workers
     job.limit.share(shares)
-    if shares > job.limit.concurrency:
+    if shares > job.limit.concurrency and job.limit.at is None:
         warnings.warn(
             f"{shares} tasks at once have at least one request in flight each, {job.limit.concurrency} are allowed."
-            f" coalesce({job.limit.concurrency}) before, or give all of them one limiter.",
+            f" coalesce({job.limit.concurrency}) before, or let Limit(at=...) keep one limit for all.",
             RuntimeWarning,
             stacklevel=3,
         )

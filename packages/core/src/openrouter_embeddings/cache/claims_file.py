@@ -32,6 +32,11 @@ class ClaimsFile(SqliteFile):
         warned: Set once there was a warning of the cache: one is enough.
     """
 
+    trouble = (
+        "{path} is not working: {error}. The cache itself is; but what other processes pay for at the same moment is paid"
+        " for here too."
+    )
+
     def __init__(self, path: Path, warned: threading.Event) -> None:
         super().__init__(path)
         self._warned = warned

@@ -33,6 +33,9 @@ class SqliteFile(ForkAware):
         path: The file.
     """
 
+    trouble = "The embedding cache {path} is not working: {error}."
+    """What a warning says."""
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fresh()
@@ -107,7 +110,8 @@ class SqliteFile(ForkAware):
         self.failures += 1
         if not self._warned.is_set():
             self._warned.set()
-            warnings.warn(f"The embedding cache {self.path} is not working: {error}.", CacheWarning, stacklevel=4)
+            message = self.trouble.format(path=self.path, error=str(error).removesuffix("."))
+            warnings.warn(message, CacheWarning, stacklevel=4)
 
     # --------------------------------------------------------------------------------------------------- fork
 

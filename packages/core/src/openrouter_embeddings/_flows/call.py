@@ -21,6 +21,7 @@ from .elsewhere import Elsewhere
 from .inflight import CallShare, SharedOutcome
 from .learned import LearnedLimits
 from .outcome import Outcome
+from .progress import Progress
 from .rows import RowTable
 from .settings import CallSettings
 from .workers import Workers
@@ -67,6 +68,8 @@ class EmbedCall:
         self.empty_inputs = [index for index, item in enumerate(inputs.items) if item == ""]
         """Empty texts, where they are allowed: never sent."""
         self.workers = Workers(settings.max_concurrency)
+        tell = settings.on_progress
+        self._progress = Progress(tell, len(inputs.index_of_position)) if tell is not None else None
         duplicates = len(inputs.index_of_position) - len(inputs)
         if duplicates:
             self.outcome.spend(Usage(deduplicated=duplicates))
@@ -165,10 +168,11 @@ class EmbedCall:
 
     def report_progress(self) -> None:
         """Tell the caller how many inputs are done."""
-        if self.settings.on_progress is not None:
-            index_of_position = self.inputs.index_of_position
-            done = np.count_nonzero(self.rows.filled[np.asarray(index_of_position, dtype=np.intp)])
-            self.settings.on_progress(int(done), len(index_of_position))
+        if self._progress is not None:
+            self._progress.report(self._count_done)
+
+    def _count_done(self) -> int:
+        return int(np.count_nonzero(self.rows.filled[np.asarray(self.inputs.index_of_position, dtype=np.intp)]))
 
     # ------------------------------------------------------------------------------------------------------- ends
 

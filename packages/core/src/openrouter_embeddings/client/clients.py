@@ -50,7 +50,8 @@ class Client(BaseClient):
             input_type: `"query"` or `"document"`.
             resume: `error.partial` of an earlier call with the same inputs: only the rest is paid for.
             on_progress: Called with how many of how many inputs are done, whenever a batch lands, by the thread that
-                landed it. An exception of it ends the call; what landed is on it, as `.partial`.
+                landed it: one call at a time, each with more than the one before. An exception of it ends the call; what
+                landed is on it, as `.partial`.
 
         Returns:
             Embeddings as float32 of shape (n, dimensions). No inputs: no rows and no request. With `on_error="null"` an

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from threading import Lock
 from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher
@@ -59,12 +58,10 @@ def _bar(total: int, shown: bool, usage: UsageTracker, unit: str) -> Iterator[Pr
     if not shown:
         yield None
         return
-    lock = Lock()
     with tqdm(total=total, desc="Generating embeddings", unit=unit) as bar:
 
         def landed(done: int, _: int) -> None:
-            with lock:  # batches land on many threads, and a count that arrives late is no step back
-                bar.set_postfix_str(f"{usage.cost:.4f} USD", refresh=False)
-                bar.update(max(0, done - bar.n))
+            bar.set_postfix_str(f"{usage.cost:.4f} USD", refresh=False)
+            bar.update(done - bar.n)
 
         yield landed

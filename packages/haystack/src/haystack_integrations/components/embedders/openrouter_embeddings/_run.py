@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
-from threading import Lock
 from typing import Any
 
 from haystack import Document, logging
@@ -200,12 +199,10 @@ def progress_bar(total: int, *, wanted: bool) -> Iterator[Progress | None]:
     """Show, at a terminal, how many documents are done, how fast, and for how much."""
     # disable=None is tqdm's word for "only on a terminal".
     bar = tqdm(total=total, disable=None if wanted else True, desc="Embedding documents", unit="doc")
-    lock = Lock()
     with UsageTracker().counting() as usage, bar:
 
         def landed(done: int, _: int) -> None:
-            with lock:  # batches land on many threads, and a count that arrives late is no step back
-                bar.set_postfix_str(f"{usage.cost:.4f} USD", refresh=False)
-                bar.update(max(0, done - bar.n))
+            bar.set_postfix_str(f"{usage.cost:.4f} USD", refresh=False)
+            bar.update(done - bar.n)
 
         yield None if bar.disable else landed

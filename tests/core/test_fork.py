@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 
 import pytest
@@ -68,6 +69,27 @@ def test_whoever_is_aware_is_told_before_and_after_on_both_sides():
     with told.lock:
         assert in_child(lambda: told.heard == ["before", "child"]) == 0
     assert told.heard == ["before", "parent"]
+
+
+def test_they_are_told_while_other_threads_make_more_of_their_kind():
+    """Each call has locks of its own. Were the hooks to fail midway, what the fork closed would stay closed for ever."""
+    told, over, interval = [Told() for _ in range(2_000)], threading.Event(), sys.getswitchinterval()
+
+    def make() -> None:
+        while not over.is_set():
+            Lock()
+
+    thread = threading.Thread(target=make)
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        children = [in_child(lambda: True) for _ in range(10)]
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert children == [0] * 10
+    assert all(one.heard == ["before", "parent"] * 10 for one in told)
 
 
 def test_what_is_forgotten_is_told_nothing():

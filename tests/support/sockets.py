@@ -36,15 +36,14 @@ def serving(act: Callable[[socket.socket, Served], None], *, tls: ssl.SSLContext
     listener = socket.create_server(("127.0.0.1", 0))
     served, threads, stopping = Served(listener.getsockname()[1]), list[threading.Thread](), threading.Event()
 
-    def serve(connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection:
-            if tls is not None:
-                connection = tls.wrap_socket(connection, server_side=True)
+    def serve(accepted: socket.socket) -> None:
+        with (
+            contextlib.suppress(OSError),
+            accepted if tls is None else tls.wrap_socket(accepted, server_side=True) as connection,
+        ):
             served.open.append(connection)
             act(connection, served)
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
+            connection.shutdown(socket.SHUT_RDWR)
 
     def accept() -> None:
         while True:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +17,8 @@ import pytest
 
 from openrouter_embeddings._transport import deadline as module
 from openrouter_embeddings._transport.deadline import DeadlineBackend, with_deadline
+
+from ...support.sockets import Served, serving
 
 EXPIRED_READ, EXPIRED_CONNECT = httpcore.ReadTimeout, httpcore.ConnectTimeout
 
@@ -110,6 +117,67 @@ def test_an_encrypted_connection_is_bounded_too(network):
         encrypted.read(100, 60.0)
     assert network.waits[1:] == [("tls", "gateway.test", 9.0), ("read", 100, 8.0)]
     assert encrypted.get_extra_info("socket") == "the socket"
+
+
+@contextmanager
+def encrypted(authority, act: Callable[[socket.socket], None]) -> Iterator[httpcore.NetworkStream]:
+    """Yield a stream over TLS whose server has done everything it does."""
+    done = threading.Event()
+
+    def serve(connection: socket.socket, served: Served) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else records would wait for one another
+        act(connection)
+        done.set()
+        connection.recv(1)  # until the client leaves
+
+    with serving(serve, tls=authority.server) as served:
+        trusting = ssl.create_default_context(cafile=authority.file)
+        stream = DeadlineBackend().connect_tcp("127.0.0.1", served.port).start_tls(trusting, "localhost", 10.0)
+        assert done.wait(10)
+        yield stream
+        stream.close()
+
+
+def test_what_has_come_over_tls_is_read_at_once_and_not_a_record_at_a_time(authority):
+    sent = bytes(range(250)) * 200
+    with (
+        encrypted(authority, lambda connection: connection.sendall(sent)) as stream,
+        with_deadline(time.monotonic() + 10),
+    ):
+        assert stream.read(65_536) == sent
+        with pytest.raises(EXPIRED_READ):
+            stream.read(65_536, 0.01)
+
+
+def test_a_small_read_over_tls_takes_no_more_than_it_asks_for(authority):
+    with encrypted(authority, lambda connection: connection.sendall(bytes(50_000))) as stream:
+        assert len(stream.read(100)) == 100
+
+
+def test_a_fault_after_some_records_comes_after_them(authority):
+    """What landed before it may be a whole answer, and the next read says why there is no more."""
+
+    def act(connection: socket.socket) -> None:
+        connection.sendall(b"whole")
+        with socket.socket(fileno=os.dup(connection.fileno())) as unencrypted:
+            unencrypted.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+
+    with encrypted(authority, act) as stream:
+        assert stream.read(65_536) == b"whole"
+        for _ in range(2):
+            with pytest.raises(httpcore.ReadError) as caught:
+                stream.read(65_536, 5.0)
+            assert isinstance(caught.value.__cause__, ssl.SSLError)
+
+
+def test_a_server_that_leaves_after_some_records_is_met_after_them(authority):
+    def act(connection: socket.socket) -> None:
+        connection.sendall(b"whole")
+        connection.shutdown(socket.SHUT_WR)
+
+    with encrypted(authority, act) as stream:
+        assert stream.read(65_536) == b"whole"
+        assert stream.read(65_536, 5.0) == b""
 
 
 def test_a_deadline_is_one_threads_and_ends_with_its_exchange(network):

@@ -73,6 +73,13 @@ def test_headers_are_asked_for_each_time_with_the_key_or_without():
     assert [b"sk-canary" in request for request in served.requests] == asked
 
 
+def test_a_long_answer_over_tls_is_read_whole(exchange, authority, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    body = b"0123456789" * 200_000
+    with serving(answering(http(body)), tls=authority.server) as served:
+        assert exchange(f"https://localhost:{served.port}/v1", max_bytes=len(body)).body == body
+
+
 def test_what_a_key_function_of_the_users_raises_is_theirs_and_nothing_leaves(exchange):
     def headers() -> Any:
         raise OSError("the user's own")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections.abc import Callable
-from typing import Any
+
+from ._alive import AliveSet
 
 
 class ForkAware:
@@ -50,7 +50,7 @@ class Lock(ForkAware):
         return self._lock.__exit__
 
 
-_known: weakref.WeakSet[Any] = weakref.WeakSet()
+_known: AliveSet[ForkAware] = AliveSet()
 
 
 def _all() -> list[ForkAware]:

@@ -68,11 +68,52 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """Return the connection, encrypted."""
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+        return _EncryptedStream(self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
         """Return a fact about the connection."""
         return self._stream.get_extra_info(info)
+
+
+class _EncryptedStream(_Stream):
+    """A connection over TLS, from which a read takes all that has come, as one without TLS does.
+
+    OpenSSL hands out one record at a time, of at most 16 KB; of each httpcore and h11 would make a piece of the answer.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        super().__init__(stream)
+        self._fault: OSError | None = None
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what has come. A fault after some of it is raised by the next read."""
+        if self._fault is not None:
+            raise httpcore.ReadError(str(self._fault)) from self._fault
+        first = super().read(max_bytes, timeout)
+        connection = self.get_extra_info("socket")
+        if not first or max_bytes < _MANY or not isinstance(connection, ssl.SSLSocket):
+            return first
+        return b"".join([first, *self._what_else_came(connection, _AT_ONCE - len(first))])
+
+    def _what_else_came(self, connection: ssl.SSLSocket, most: int) -> Iterator[bytes]:
+        """Yield records without waiting for one."""
+        connection.settimeout(0.0)  # each read and each write sets its own
+        try:
+            while most > 0 and (record := connection.recv(most)):
+                most -= len(record)
+                yield record
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError as fault:
+            self._fault = fault
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """Return a connection encrypted within this one: through a proxy that is reached over TLS itself."""
+        # What the socket hands out is the proxy's, not the gateway's.
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
 
 
 class DeadlineBackend(httpcore.NetworkBackend):

@@ -158,8 +158,9 @@ class HttpTransport:
         loop = asyncio.get_running_loop()
         own = self._by_loop.get(loop)
         if own is None:
-            for closed in [other for other in list(self._by_loop) if other.is_closed()]:
-                _drop(self._by_loop, closed)  # its connections would hold it alive
+            for reference in self._by_loop.keyrefs():  # a list, while other threads add loops of their own
+                if (other := reference()) is not None and other.is_closed():
+                    _drop(self._by_loop, other)  # its connections would hold it alive
             pools: dict[tuple[Route, bool], LoopPool] = {}
             own = self._by_loop[loop] = LoopPools(_closed_with_loop(weakref.ref(self._by_loop), pools), pools)
             await anext(own.closer)

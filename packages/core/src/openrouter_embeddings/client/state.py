@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from openrouter_embeddings._alive import AliveSet
 from openrouter_embeddings._fork import ForkAware, Lock
 from openrouter_embeddings.cache import open_cache
 from openrouter_embeddings.gateways import Gateway
@@ -26,7 +26,7 @@ class Streams(ForkAware):
     """What a client that is closed has to end: its own streams, not those of others that share its state."""
 
     def __init__(self) -> None:
-        self.windows: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.windows: AliveSet[Any] = AliveSet()
         """Streams that are not through."""
         self.handles: set[Any] = set()
         """What they have begun and not seen through: futures and tasks."""

@@ -282,5 +282,5 @@ async def aclose_streams(streams: Streams) -> None:
 
 
 def _cancel_all(streams: Streams) -> None:
-    for window in list(streams.windows):
+    for window in streams.windows:
         window.cancel()

@@ -83,8 +83,9 @@ ENGINES = [
     "polars==2.1.0",
 ]
 ON_ENGINES = ",".join(f"packages/engines/src/*/{name}.py" for name in ("on_*", "ray_*", "redis_*"))
-# Two workers, whole files each: a file's tests share one gateway process. tests/conftest.py puts long files first.
-PARALLEL = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+# Whole files each: a file's tests share one gateway process. tests/conftest.py puts long files first. Three workers keep
+# two cores busy, as many tests wait.
+PARALLEL = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def follow_this_machine() -> None:
@@ -219,7 +220,8 @@ def simulate(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Run the endurance tests at full size, then 50,000 calls through trouble; takes some ten minutes."""
     install(session, "test")
-    session.run("pytest", "tests/endurance", env={"OPENROUTER_EMBEDDINGS_ENDURANCE": "full"})
+    full = {"OPENROUTER_EMBEDDINGS_ENDURANCE": "full"}
+    session.run("pytest", "tests/endurance", "tests/simulation/test_limits.py", env=full)
     session.run("python", "benchmarks/soak.py", *session.posargs)
 
 

@@ -107,6 +107,12 @@ def unmeasured() -> Iterator[None]:
     measuring.start()
 
 
+@pytest.fixture
+def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take nothing of the random part of every pause: what is told to be waited for is waited for, and no more."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+
+
 @pytest.fixture(autouse=True)
 def no_client_of_an_earlier_test() -> None:
     """Forget the clients that earlier tests have unpickled."""

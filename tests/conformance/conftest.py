@@ -255,12 +255,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("kind", SUBJECTS, ids=[one.__name__ for one in SUBJECTS])
 
 
-@pytest.fixture(autouse=True)
-def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take nothing of the random part of every pause: what is told to be waited for is waited for, and no more."""
-    monkeypatch.setattr("random.random", lambda: 0.0)
-
-
 @pytest.fixture
 def gateway(embeddings_gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> LocalGateway:
     """A fresh gateway, and its address and a key where a subject looks for them."""
@@ -350,3 +344,13 @@ def texts() -> list[str]:
     """Forty texts whose embeddings lie well apart."""
     words = ["bread", "sailing", "a database", "tomato plants", "the moon", "a violin", "winter tyres", "tax law"]
     return [f"Note {number}: what to know about {words[number % 8]}, part {number // 8}." for number in range(40)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _each_law_is_gone_through_eight_times(unmeasured: None) -> None:
+    """Look away from coverage, which the tests of each module bring about by themselves."""
+
+
+@pytest.fixture(autouse=True)
+def _no_jitter(no_jitter: None) -> None:
+    """Wait for what a gateway says, and no longer."""

@@ -50,7 +50,7 @@ class Runtime(ForkAware):
         url: Where embeddings are asked for.
         shared_limiter: The user's, asked before each request, or None.
         clock: Monotonic seconds.
-        jitter: Random numbers in [0, 1).
+        jitter: Random numbers in [0, 1); None: `random.random`.
     """
 
     def __init__(
@@ -62,10 +62,12 @@ class Runtime(ForkAware):
         url: str,
         shared_limiter: Limiter | None = None,
         clock: Callable[[], float] = time.monotonic,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] | None = None,
     ) -> None:
         self.clock = clock
-        self.dispatcher = Dispatcher(limiter, clock=clock, jitter=jitter, asks=shared_limiter is not None)
+        self.dispatcher = Dispatcher(
+            limiter, clock=clock, jitter=jitter or random.random, asks=shared_limiter is not None
+        )
         self.registry = InFlightRegistry(clock)
         self.transport = transport
         self.cache = cache

@@ -17,6 +17,8 @@ from .spec import JobSpec
 
 _PERIOD = LEASE_SECONDS / 4
 _POLL = 0.005
+_WANTING = 2 * _PERIOD
+"""For so long after it was held up a worker wants more: one with few requests a second is not held up in each period."""
 _PATIENCE = 3 * LEASE_SECONDS
 """For so long a desk without an answer may be slow; then it counts as lost."""
 _IDLE = 10 * LEASE_SECONDS
@@ -87,7 +89,8 @@ class LeasedLimiter:
         self._in_flight = self._peak = 0
         self._left = [0.0, 0.0, 0.0]
         """Requests, tokens and USD that left since the last lease was asked for."""
-        self._lacks_slots = self._lacks_rate = False
+        self._lacked_slots = self._lacked_rate = -math.inf
+        """When a request was held up last."""
         self._spent = self._reserved = self._price = self._next_cost = self._hold = 0.0
         self._knows_price = False
 
@@ -99,7 +102,8 @@ class LeasedLimiter:
             self._run_beside()
             grant = self._grant_at(now)
             if grant is None or self._in_flight >= grant.slots:
-                self._lacks_slots = self._hurry()
+                self._lacked_slots = now
+                self._hurry()
                 return _POLL
             cost = self._price * tokens
             if not self._affords(grant, cost):
@@ -108,7 +112,8 @@ class LeasedLimiter:
             self._rate.change(*grant.rates)
             answer = _PERIOD if 0.0 in grant.rates else self._rate.acquire(requests, tokens)
             if isinstance(answer, float):
-                self._lacks_rate = self._hurry()
+                self._lacked_rate = now
+                self._hurry()
                 return min(answer, _PERIOD)
             self._in_flight += 1
             self._peak = max(self._peak, self._in_flight)
@@ -139,7 +144,6 @@ class LeasedLimiter:
             asked = self._clock()
             demand = self._demanded = self._demand(asked)
             self._asked, self._peak, self._left = asked, self._in_flight, [0.0, 0.0, 0.0]
-            self._lacks_slots = self._lacks_rate = False
             self._next_cost = self._hold = 0.0
         try:
             grant = self._ask(demand)
@@ -192,7 +196,8 @@ class LeasedLimiter:
 
     def _demand(self, now: float) -> Demand:
         seconds = max(now - self._asked, 0.01)
-        lacks = self._lacks_slots or self._lacks_rate or self._next_cost > 0.0
+        lacks_slots, lacks_rate = now - self._lacked_slots <= _WANTING, now - self._lacked_rate <= _WANTING
+        lacks = lacks_slots or lacks_rate or self._next_cost > 0.0
         spent = {**self._grant.spent, self.name: self._spent}
         paces = [left / seconds for left in self._left]
         if self._is_closed:
@@ -200,7 +205,7 @@ class LeasedLimiter:
         return Demand(
             worker=self.name,
             in_flight=self._in_flight,
-            slots=math.inf if self._lacks_slots else max(self._peak, 1.0 if lacks else 0.0),
+            slots=math.inf if lacks_slots else max(self._peak, 1.0 if lacks else 0.0),
             rates=(math.inf, math.inf) if lacks else (1.25 * paces[0], 1.25 * paces[1]),
             spent=spent,
             reserved=self._reserved,
@@ -209,11 +214,10 @@ class LeasedLimiter:
             hold=self._hold,
         )
 
-    def _hurry(self) -> bool:
-        """Ask for the next lease at once, unless the last one was asked for with the same need. True."""
+    def _hurry(self) -> None:
+        """Ask for the next lease at once, unless the last one was asked for with the same need."""
         if not (self._demanded.next_cost or math.inf in (self._demanded.slots, *self._demanded.rates)):
             self._woken.set()
-        return True
 
     def _run_beside(self) -> None:
         if not self._runs:

@@ -15,6 +15,9 @@ from ..support.daemons import Daemon, free_port
 from .calls import COLOURS, COUNT, TEXTS, embed
 from .servers import installed, run
 
+# Of a random model no profile can be known.
+pytestmark = pytest.mark.filterwarnings("ignore:No profile is known")
+
 MODEL = "small/random"
 BATCH = 50
 SECONDS_TO_START = 120.0

@@ -36,3 +36,14 @@ def test_what_was_not_to_be_had_is_not_given_up():
     assert scope.claimed == {b"a"}
     claims.release(scope)
     assert cache.given_up == [b"a"]
+
+
+def test_what_a_call_claims_after_its_end_is_given_up_and_what_it_has_in_flight_is_not():
+    """One of its workers has failed, another's request may land yet: until then no other process pays for it."""
+    claims = Claims(GuardedCache(cache := Claiming()))
+    claims.claim([b"in flight"], 1.0, scope := scope_of(runtime()))
+    scope.cancel()
+    claims.claim([b"late"], 1.0, scope)
+    assert cache.given_up == [b"late"]
+    claims.release(scope)
+    assert cache.given_up == [b"late", b"in flight"]

@@ -21,20 +21,23 @@ class Claims:
         self._holders: dict[bytes, CancelScope] = {}
 
     def claim(self, keys: Sequence[bytes], seconds: float, scope: CancelScope) -> Claimed:
-        """Claim keys for a call, and look them up. What is claimed when the call was cancelled is given up at once."""
+        """Claim keys for a call, and look them up. Those that a call claims after its end are given up at once."""
         scope.claimed.update(keys)
         self._holders.update(dict.fromkeys(keys, scope))  # first: the call that had them may be ending
         claimed = self._cache.claim(keys, seconds)
         self.forget([key for key in keys if key not in claimed.own], scope)
         if scope.cancelled:
-            self.release(scope)
+            self._give_up(keys, scope)  # these alone: others of the call may be in flight, and land
         return claimed
 
     def release(self, scope: CancelScope) -> None:
         """Give up what a call holds."""
-        keys = self.forget(list(scope.claimed), scope)
-        if keys:
-            self._cache.unclaim(keys)
+        self._give_up(list(scope.claimed), scope)
+
+    def _give_up(self, keys: Collection[bytes], scope: CancelScope) -> None:
+        held = self.forget(keys, scope)
+        if held:
+            self._cache.unclaim(held)
 
     def forget(self, keys: Collection[bytes], scope: CancelScope) -> list[bytes]:
         """Leave claims to the cache, which gives up what it stores. Return those that the call held until now."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 CPU_PER_TEXT = 25e-6
 """Seconds of one core for an embedding of 1536 dimensions as an array: benchmarks/results/latest.md, row 5."""
-TLS = 2.0
-"""How much more it costs over TLS: benchmarks/results/quick-1-9.md, row 9."""
+TLS = 1.5
+"""How much more it costs over TLS, at most: benchmarks/results/quick-9.md."""
 BASE64 = 4 / 3
 
 

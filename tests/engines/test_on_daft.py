@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import subprocess
 import sys
@@ -20,8 +19,9 @@ from openrouter_embeddings import AuthenticationError, Client, ConfigurationErro
 from openrouter_embeddings_engines import EmbedJob, Limit
 
 from .processes import connected_to
+from .sizes import IS_ASKED_FOR, sized
 
-if "OPENROUTER_EMBEDDINGS_ENGINES" not in os.environ:
+if not IS_ASKED_FOR:
     pytest.skip("needs Daft: nox -s engines", allow_module_level=True)
 
 import daft
@@ -58,7 +58,7 @@ def by_job(job: EmbedJob, frame: daft.DataFrame) -> daft.DataFrame:
 @pytest.mark.parametrize("embed", [by_job, by_embed_text])
 def test_every_row_gets_its_embedding_once(job_for: Any, embeddings_gateway: Any, embed: Any) -> None:
     job = job_for()
-    texts = [f"text {number}" for number in range(10_000)]
+    texts = [f"text {number}" for number in range(sized(50_000, 10_000))]
     frame = embed(job, frame_of(texts))
     assert str(frame.schema()["embedding"].dtype) == "Embedding[Float32; 8]"
     found = embeddings_of(frame)

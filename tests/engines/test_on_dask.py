@@ -20,12 +20,14 @@ import pytest
 from openrouter_embeddings import ConfigurationError
 from openrouter_embeddings_engines import Limit, worker_client
 
-pytestmark = pytest.mark.skipif("OPENROUTER_EMBEDDINGS_ENGINES" not in os.environ, reason="nox -s engines runs it")
+from .sizes import IS_ASKED_FOR, sized
+
+pytestmark = pytest.mark.skipif(not IS_ASKED_FOR, reason="nox -s engines runs it")
 dd = pytest.importorskip("dask.dataframe")
 distributed = pytest.importorskip("distributed")
 pd = pytest.importorskip("pandas")
 
-COUNT = int(os.environ.get("OPENROUTER_EMBEDDINGS_ENGINES_DASK_TEXTS", "2000"))
+COUNT = sized(5_000, 2_000)
 
 
 def frame_of(count: int, partitions: int, bad: int = 0) -> Any:

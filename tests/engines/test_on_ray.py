@@ -21,15 +21,17 @@ import pytest
 from openrouter_embeddings import ConfigurationError
 from openrouter_embeddings_engines import EmbedJob, Limit, worker_client
 
+from .sizes import IS_ASKED_FOR, sized
+
 pytestmark = [
-    pytest.mark.skipif("OPENROUTER_EMBEDDINGS_ENGINES" not in os.environ, reason="nox -s engines runs it"),
+    pytest.mark.skipif(not IS_ASKED_FOR, reason="nox -s engines runs it"),
     pytest.mark.slow,
 ]
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
 
 KEY = "sk-the-key-of-the-tests"
-COUNT = int(os.environ.get("OPENROUTER_EMBEDDINGS_ENGINES_RAY_TEXTS", "4000"))
+COUNT = sized(50_000, 4_000)
 
 
 def dataset_of(count: int, blocks: int, bad: int = 0) -> Any:

@@ -17,8 +17,9 @@ from openrouter_embeddings import Client, ConfigurationError
 from openrouter_embeddings_engines import EmbedJob, Limit, worker_client
 
 from .processes import connected_to
+from .sizes import IS_ASKED_FOR, sized
 
-if "OPENROUTER_EMBEDDINGS_ENGINES" not in os.environ:
+if not IS_ASKED_FOR:
     pytest.skip("needs Spark: nox -s engines", allow_module_level=True)
 
 from pyspark.sql import DataFrame, SparkSession
@@ -69,7 +70,7 @@ def is_right(job: EmbedJob, table: pa.Table, texts: list[str | None]) -> bool:
 
 def test_every_row_gets_its_embedding_once(spark: SparkSession, job_for: Any, embeddings_gateway: Any) -> None:
     job = job_for()
-    texts = [f"text {number}" for number in range(3000)]
+    texts = [f"text {number}" for number in range(sized(5_000, 3_000))]
     frame = job.spark(frame_of(spark, texts))
     assert [field.simpleString() for field in frame.schema] == [
         "id:bigint", "text:string", "embedding:array<float>", "embedding_error:string",

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from .sizes import IS_ASKED_FOR
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "engines.md").read_text()
 NEEDS = {
@@ -60,7 +62,7 @@ def test_what_needs_no_engine_runs_as_it_stands(heading: str, embeddings_gateway
         assert done.stdout.strip(), "a block shows something"
 
 
-@pytest.mark.skipif("OPENROUTER_EMBEDDINGS_ENGINES" not in os.environ, reason="needs the engines: nox -s engines")
+@pytest.mark.skipif(not IS_ASKED_FOR, reason="needs the engines: nox -s engines")
 @pytest.mark.parametrize("heading", NEEDS)
 def test_a_recipe_runs_as_it_stands(heading: str, embeddings_gateway: Any, tmp_path: Path) -> None:
     pytest.importorskip(NEEDS[heading])

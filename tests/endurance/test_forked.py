@@ -15,6 +15,9 @@ from openrouter_embeddings.cache import MemoryCache
 
 from .support import PATIENCE, report_wrong_calls, sized, wrong_calls
 
+# A lock of coverage's that a thread holds would not be free in the child.
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 FORKS = 8
 CALLS = sized(200, 25)
 THREADS = 32

@@ -84,8 +84,9 @@ ENGINES = [
 ]
 ON_ENGINES = ",".join(f"packages/engines/src/*/{name}.py" for name in ("on_*", "ray_*", "redis_*"))
 # Whole files each: a file's tests share one gateway process. tests/conftest.py puts long files first. Three workers keep
-# two cores busy, as many tests wait.
-PARALLEL = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+# two cores busy, as many tests wait. A worker that crashes, or a test of five minutes, ends the run and says where.
+PARALLEL = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart", "0"]
+NO_HANG = ["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]
 
 
 def follow_this_machine() -> None:
@@ -163,7 +164,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test under branch coverage. This is the README's second command."""
     install(session, "test")
-    measured(session, *(session.posargs or PARALLEL))
+    measured(session, *(session.posargs or [*PARALLEL, *NO_HANG]))
 
 
 @nox.session

@@ -219,6 +219,16 @@ def test_what_a_callback_of_the_users_raises_leaves_no_words_in_the_span(make, s
     assert "Quillfeather" not in span.to_json()
 
 
+def test_without_a_provider_no_context_is_touched(make, monkeypatch):
+    """The API alone may be loaded by any library."""
+    telemetry._instruments.cache_clear()
+    attached: list[object] = []
+    monkeypatch.setattr("opentelemetry.context.attach", lambda context: attached.append(context))
+    assert len(make().embed_documents([TEXT])) == 1
+    assert not attached
+    telemetry._instruments.cache_clear()
+
+
 def test_listings_are_no_embeddings(make, seen):
     make().list_models()
     assert not seen.spans

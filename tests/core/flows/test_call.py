@@ -199,10 +199,33 @@ def test_progress_counts_the_callers_inputs():
     told: list[tuple[int, int]] = []
     call = call_of(["1", "2", "1"], on_progress=lambda done, of: told.append((done, of)))
     land(call, 0)
-    call.report_progress()
+    call.report_done([0])
     land(call, 1)
-    call.report_progress()
+    call.report_done([1])
     assert told == [(2, 3), (3, 3)]
+
+
+def test_what_has_landed_and_is_not_stored_yet_is_not_told_of():
+    """A process that is killed there pays for it again: whoever was told would miss it."""
+    told: list[tuple[int, int]] = []
+    call = call_of(["1", "2", "3"], on_progress=lambda done, of: told.append((done, of)))
+    land(call, 0)
+    land(call, 1, 2)
+    call.report_done([1, 2])
+    assert told == [(2, 3)]
+
+
+def test_the_first_report_of_a_resumed_call_counts_what_was_paid_for_before():
+    texts = ["1", "2", "3", "1"]
+    before = call_of(texts)
+    land(before, 0)
+    told: list[tuple[int, int]] = []
+    partial = before.partial(errors.InsufficientCreditsError("the end"))
+    call = call_of(texts, resume=partial, on_progress=lambda done, of: told.append((done, of)))
+    assert told == []
+    land(call, 2)
+    call.report_done([2])
+    assert told == [(3, 4)]
 
 
 def test_a_partial_result_forgets_no_input_and_blames_each_for_its_own_cause():

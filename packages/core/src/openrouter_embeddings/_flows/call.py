@@ -21,7 +21,7 @@ from .elsewhere import Elsewhere
 from .inflight import CallShare, SharedOutcome
 from .learned import LearnedLimits
 from .outcome import Outcome
-from .progress import Progress
+from .progress import ProgressReports
 from .rows import RowTable
 from .settings import CallSettings
 from .workers import Workers
@@ -69,7 +69,7 @@ class EmbedCall:
         """Empty texts, where they are allowed: never sent."""
         self.workers = Workers(settings.max_concurrency)
         tell = settings.on_progress
-        self._progress = Progress(tell, len(inputs.index_of_position)) if tell is not None else None
+        self._progress = ProgressReports(tell, inputs.index_of_position) if tell is not None else None
         duplicates = len(inputs.index_of_position) - len(inputs)
         if duplicates:
             self.outcome.spend(Usage(deduplicated=duplicates))
@@ -119,12 +119,18 @@ class EmbedCall:
         self.rows.write([member], row[None, :])
         if self.share is not None:
             self.share.publish([member], row[None, :], shortened=[member])
-        self.report_progress()
+        self.report_done([member])
 
     def for_cache(self, batch: Batch, result: BatchResult) -> dict[bytes, bytes]:
         """Return a landed batch as the cache keeps it: as it was received."""
         assert self.keys is not None
         return {self.keys[member]: row.tobytes() for member, row in zip(batch.members, result.rows, strict=True)}
+
+    def take_resumed(self, members: Sequence[int], rows: Matrix) -> None:
+        """Take what an earlier, failed call paid for. The first report of this one counts it."""
+        self.rows.write(members, rows)
+        if self._progress is not None:
+            self._progress.note(members)
 
     def take_cached(self, members: Sequence[int], known: Mapping[bytes, bytes]) -> None:
         """Take what an earlier call paid for. What has another width than is expected is not taken."""
@@ -142,11 +148,11 @@ class EmbedCall:
         self.rows.write(taken, rows)
         if self.share is not None:
             self.share.publish(taken, rows)
-        self.report_progress()
+        self.report_done(taken)
 
     def adopt_shared(self, outcomes: Mapping[int, SharedOutcome]) -> list[int]:
         """Take what landed in other calls, and return what they have left to us."""
-        left = []
+        left, taken = [], []
         for member, outcome in outcomes.items():
             if isinstance(outcome, EmbeddingError):
                 words = f"Another call had an equal input in flight, and it failed: {outcome.message}"
@@ -157,22 +163,20 @@ class EmbedCall:
             else:
                 self.outcome.spend(Usage(shared=1))
                 self.rows.write([member], outcome[None, :])
+                taken.append(member)
                 if self.share is not None and member in self.share.shortened:
                     self.outcome.shortened.append(member)
-        self.report_progress()
+        self.report_done(taken)
         return sorted(left)
 
     def fail(self, members: Sequence[int], error: EmbeddingError) -> None:
         """Remember why inputs have no embedding."""
         self.failures |= dict.fromkeys(members, error)
 
-    def report_progress(self) -> None:
-        """Tell the caller how many inputs are done."""
+    def report_done(self, members: Sequence[int]) -> None:
+        """Tell the caller how many inputs are done, now that these are."""
         if self._progress is not None:
-            self._progress.report(self._count_done)
-
-    def _count_done(self) -> int:
-        return int(np.count_nonzero(self.rows.filled[np.asarray(self.inputs.index_of_position, dtype=np.intp)]))
+            self._progress.report(members)
 
     # ------------------------------------------------------------------------------------------------------- ends
 

@@ -208,7 +208,7 @@ def _keep(call: EmbedCall, batch: Batch, result: BatchResult) -> Flow[None]:
     if call.keys is not None:
         kept = partial(call.share.kept, batch.members) if call.share is not None else None
         yield from cache_put(call.for_cache(batch, result), kept)
-    call.report_progress()
+    call.report_done(batch.members)
     if call.settings.max_cost is not None and not result.priced:
         raise call.error(_UNPRICED, batch.members)
 

@@ -170,6 +170,6 @@ def _resume(call: EmbedCall, partial: Partial) -> None:
     if width is not None and partial.embeddings.shape[1] != width:
         found = partial.embeddings.shape[1]
         raise ConfigurationError(f"resume holds embeddings of {found} dimensions; this call asks for {width}.")
-    call.rows.write(members, partial.embeddings[np.asarray([position_of[index] for index in members])])
+    call.take_resumed(members, partial.embeddings[np.asarray([position_of[index] for index in members])])
     again = set(partial.shortened)
     call.outcome.shortened += [index for index in members if position_of[index] in again]

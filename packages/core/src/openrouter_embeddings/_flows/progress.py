@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from openrouter_embeddings._fork import Lock
 
 
-class Progress:
-    """How many inputs are done, told one report at a time and never fewer than before.
+class ProgressReports:
+    """Tells a caller how many inputs are done: one report at a time, each of more than the one before.
 
-    Batches land on many threads; so who counted first may be about to tell it last, and a callback of the caller's may
-    know nothing of threads.
+    Batches land on many threads: whoever counts first may be about to tell last, and a callback of the caller's may know
+    nothing of threads. What is not yet stored is not done, whichever batch is told of meanwhile.
 
     Args:
         tell: Called with how many of how many inputs are done.
-        total: How many there are.
+        index_of_position: Which distinct input stands at each position.
     """
 
-    def __init__(self, tell: Callable[[int, int], None], total: int) -> None:
-        self._tell, self._total, self._told = tell, total, 0
+    def __init__(self, tell: Callable[[int, int], None], index_of_position: Sequence[int]) -> None:
+        self._tell, self._total = tell, len(index_of_position)
+        self._positions_left = np.bincount(np.asarray(index_of_position, dtype=np.intp))
+        self._done = self._told = 0
         self._lock = Lock()
 
-    def report(self, count: Callable[[], int]) -> None:
-        """Tell how many are done now, if they are more than were told."""
+    def note(self, members: Sequence[int]) -> None:
+        """Count distinct inputs, for the next report."""
         with self._lock:
-            done = count()
-            if done > self._told:
-                self._told = done
-                self._tell(done, self._total)
+            self._count(members)
+
+    def report(self, members: Sequence[int]) -> None:
+        """Count distinct inputs, and tell how many positions are done now."""
+        with self._lock:
+            self._count(members)
+            if self._done > self._told:
+                self._told = self._done
+                self._tell(self._done, self._total)
+
+    def _count(self, members: Sequence[int]) -> None:
+        where = list(members)
+        self._done += int(self._positions_left[where].sum())
+        self._positions_left[where] = 0

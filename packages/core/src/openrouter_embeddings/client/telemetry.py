@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from .state import ClientState
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram, Meter
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, Tracer
 
 _APIS = ("opentelemetry.trace", "opentelemetry.metrics")
 # The bounds that the conventions name.
@@ -45,28 +45,36 @@ def observed(state: ClientState, input_type: InputType, calls: Sequence[EmbedCal
 
     tracer, tokens, duration = _instruments()
     about, began = _about(state), time.perf_counter()
-    span = tracer.start_as_current_span(
-        f"embeddings {state.options.model}",
-        kind=SpanKind.CLIENT,
-        attributes=about,
-        record_exception=False,  # what a callback of the user's raises may hold a text
-        set_status_on_exception=False,
-    )
-    with span as current:
+    span = tracer.start_span(f"embeddings {state.options.model}", kind=SpanKind.CLIENT, attributes=about)
+    with _as_current(span):
         try:
             yield
         except BaseException as error:
             about["error.type"] = type(error).__name__
-            current.set_status(StatusCode.ERROR)
+            span.set_status(StatusCode.ERROR)
             raise
         finally:
             about["gen_ai.response.model"] = calls[-1].outcome.model
             usage = sum([call.outcome.usage for call in calls], Usage())
-            if current.is_recording():
-                current.set_attributes({**about, **_details(state, input_type, calls, usage)})
+            if span.is_recording():
+                span.set_attributes({**about, **_details(state, input_type, calls, usage)})
             duration.record(time.perf_counter() - began, about)
             if usage.prompt_tokens:
                 tokens.record(usage.prompt_tokens, {**about, "gen_ai.token.type": "input"})
+
+
+def _as_current(span: Span) -> AbstractContextManager[object]:
+    """Return what makes a span the current one and ends it. Without a provider there is none, and no context is touched.
+
+    Before Python 3.12 a context that is set while the garbage collector closes a coroutine that has set it too may crash
+    the interpreter (python/cpython#148891). Whoever has no use for spans shall not bear that.
+    """
+    from opentelemetry.trace import use_span
+
+    if not span.get_span_context().is_valid:
+        return nullcontext()
+    # What a callback of the user's raises may hold a text.
+    return use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False)
 
 
 def _about(state: ClientState) -> dict[str, Any]:

@@ -68,7 +68,10 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """Return the connection, encrypted."""
         left = _left(timeout, httpcore.ConnectTimeout)
-        return _EncryptedStream(self._stream.start_tls(ssl_context, server_hostname, left))
+        return self._encrypted(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def _encrypted(self, stream: httpcore.NetworkStream) -> _Stream:
+        return _EncryptedStream(stream)
 
     def get_extra_info(self, info: str) -> Any:
         """Return a fact about the connection."""
@@ -107,13 +110,9 @@ class _EncryptedStream(_Stream):
         except OSError as fault:
             self._fault = fault
 
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        """Return a connection encrypted within this one: through a proxy that is reached over TLS itself."""
-        # What the socket hands out is the proxy's, not the gateway's.
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+    def _encrypted(self, stream: httpcore.NetworkStream) -> _Stream:
+        # Through a proxy that is reached over TLS itself: what the socket hands out is the proxy's, not the gateway's.
+        return _Stream(stream)
 
 
 class DeadlineBackend(httpcore.NetworkBackend):

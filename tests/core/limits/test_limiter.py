@@ -72,6 +72,44 @@ def test_a_refusal_opens_the_breaker_until_the_time_told_and_one_probe_closes_it
     assert limiter.breaker.refusing_since is None
 
 
+def known_to_take(level: int) -> TrafficLimiter:
+    """Return a limiter that has learnt a cap, confirmed by a hundred answers."""
+    limiter = ready(maximum=64)
+    while not a_round(limiter, 0.0, let_in=level):
+        pass
+    for _ in range(200 // level):
+        land_a_round(limiter, 1.0)
+    assert limiter.limit(1.0) == level
+    return limiter
+
+
+def test_a_try_that_is_refused_waits_alone_and_so_do_those_refused_beside_it():
+    limiter = known_to_take(20)
+    while limiter.limit(100.0) < 24:
+        land_a_round(limiter, 100.0)
+    permits = fill(limiter, 100.0)
+    assert [release(limiter, permit, refused(1.0), 100.0) for permit in permits[20:]] == [True] * len(permits[20:])
+    for permit in permits[:20]:
+        release(limiter, permit, LANDED, 100.1)
+    assert limiter.obstacle(100.1) is None
+    assert limiter.limit(100.1) == 20
+
+
+def test_what_is_refused_beside_a_try_and_asked_for_less_opens_the_breaker():
+    """A cap that was lowered refuses the whole level; only the last request of it may be there by chance."""
+    limiter = known_to_take(20)
+    permits = fill(limiter, 1.0)
+    assert release(limiter, permits[19], refused(1.0), 1.0)
+    assert not release(limiter, permits[18], refused(1.0), 1.0)
+    assert limiter.obstacle(1.5) == Wait(2.0)
+    for permit in permits[5:18]:
+        assert not release(limiter, permit, refused(1.0), 1.0)
+    for permit in permits[:5]:
+        release(limiter, permit, LANDED, 1.1)
+    alone(limiter, 2.0)
+    assert limiter.limit(2.0) <= 8
+
+
 def test_a_probe_that_says_nothing_about_load_lets_the_next_one_try():
     limiter = ready()
     alone(limiter, 0.0, refused(1.0))

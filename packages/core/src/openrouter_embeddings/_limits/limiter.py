@@ -5,8 +5,8 @@ Four parts decide together: `CircuitBreaker` (nothing leaves for a while), `Conc
 a stalled thread or event loop holds up no other.
 
 A 429 opens the breaker even where it looks like a cap on concurrency: only sending more would show whether there is
-capacity, and `Retry-After` asks us not to. The exception is a probe one above the known-good level: its refusal only
-answers the probe, so that request alone waits. A 503 or 529 beside others in flight is read likewise, as proxies answer
+capacity, and `Retry-After` asks us not to. The exception is a try for more than was surely let in: its refusal only
+answers the try, so that request alone waits. A 503 or 529 beside others in flight is read likewise, as proxies answer
 so above their caps (nginx's `limit_conn`); to a request that left alone it is an outage and no limit: it halves the
 concurrency once and teaches nothing else.
 """
@@ -46,6 +46,8 @@ class TrafficLimiter:
         self._had_to_wait = False
         """Whether a request had to wait since the last one left."""
         self._epoch = 0
+        self._burst = 0
+        """The first epoch of the requests that may have been refused together with the one that ended the last."""
 
     @property
     def in_flight(self) -> int:
@@ -125,8 +127,9 @@ class TrafficLimiter:
         if feedback.load is Load.LANDED:
             self._landed(permit, now)
         elif feedback.load in {Load.REFUSED, Load.UNAVAILABLE} and self._was_a_try(permit):
-            self.concurrency.try_refused(now)
-            self._epoch += 1  # requests sent beside the refused one prove nothing about the level
+            self.concurrency.try_refused(now, permit.in_flight_before)
+            if permit.epoch == self._epoch:
+                self._begin_epoch(permit)  # requests sent beside the refused one prove nothing about the level
             return True
         elif feedback.load in {Load.REFUSED, Load.UNAVAILABLE}:
             self._refused(permit, feedback, now, jitter)
@@ -179,19 +182,20 @@ class TrafficLimiter:
         self.concurrency.landed(now, permit.in_flight_before if current else 0)
 
     def _was_a_try(self, permit: Permit) -> bool:
-        alone = self.breaker.open_until is None and not permit.probe and permit.epoch == self._epoch
+        alone = self.breaker.open_until is None and not permit.probe and permit.epoch >= self._burst
         return alone and self.concurrency.is_a_try(permit.in_flight_before)
 
     def _refused(self, permit: Permit, feedback: Feedback, now: float, jitter: float) -> None:
-        first = permit.epoch == self._epoch
+        # What is refused beside a try, though it asked for less, shows that it was no matter of the try.
+        first = permit.epoch == self._epoch or (permit.epoch >= self._burst and self.breaker.open_until is None)
         wait = self.breaker.open(now, feedback.retry_after, cause=feedback.cause, first=first, jitter=jitter)
         may_be_a_cap = feedback.load is Load.REFUSED or permit.in_flight_before > 0
         for_load = may_be_a_cap and not permit.probe
         if not first:  # one epoch lowers the limit once, however many requests were refused in it
-            if for_load and permit.epoch == self._epoch - 1:
+            if for_load and permit.epoch >= self._burst:
                 self.concurrency.refused_again(permit.in_flight_before)
             return
-        self._epoch += 1
+        self._begin_epoch(permit)
         if not for_load:
             self.concurrency.unavailable(now)
             return
@@ -199,3 +203,7 @@ class TrafficLimiter:
             now, permit.in_flight_before, in_flight_now=len(self._active) + 1, wait=wait
         )
         self.pacer.refused(now, for_the_rate=for_the_rate, wait=wait)
+
+    def _begin_epoch(self, permit: Permit) -> None:
+        self._epoch += 1
+        self._burst = permit.epoch

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
 import time
 import traceback
+from concurrent.futures import ProcessPoolExecutor
 
 from simulation.bugs import BUGS
 from simulation.laws import check
@@ -39,8 +39,8 @@ def run(first: int, count: int, jobs: int) -> int:
     """Run worlds side by side; print those that fail, and how it went."""
     began, failed = time.monotonic(), 0
     chunks = [range(start, min(start + _CHUNK, first + count)) for start in range(first, first + count, _CHUNK)]
-    with multiprocessing.Pool(jobs) as pool:
-        for failures in pool.imap_unordered(failures_of, chunks):
+    with ProcessPoolExecutor(jobs) as pool:  # a process that crashes is an error here, and is waited for in Pool
+        for failures in pool.map(failures_of, chunks):
             failed += len(failures)
             for failure in failures:
                 print(failure, flush=True)

@@ -73,6 +73,13 @@ def test_each_error_has_a_class_and_a_remedy(fields, kind, remedy):
     assert diagnosis.error_body.status == fields["status"]
 
 
+@pytest.mark.parametrize(
+    "wording", [one for one in wordings.OF_A_PARAMETER if "dimension" in one.raw.decode()], ids=lambda one: one.name
+)
+def test_where_the_width_is_refused_the_way_out_speaks_of_it(wording):
+    assert of_wording(wording).advice == "Set dimensions to a width that the model has, or leave it out."
+
+
 WORDINGS = [
     (wordings.TOO_MANY, Refused, Remedy.SPLIT, "The batch was too large"),
     (wordings.TOO_LONG, errors.InputTooLongError, Remedy.ISOLATE, "The input is too long for the model"),

@@ -34,8 +34,9 @@ _OF_LENGTH = re.compile(
 )
 _OF_A_CONTEXT = re.compile(r"too large to process|physical batch size|available context size", re.IGNORECASE)
 """llama.cpp, where a batch is what one input may fill, and a refusal may have status 500."""
+_OF_DIMENSIONS = re.compile(r"dimension", re.IGNORECASE)
 _OF_PARAMETER = re.compile(
-    r"dimension|\bencoding_format\b|(parameter|field|argument|property|['\"`])\W{0,2}(provider|user|trace|model)\b"
+    r"\bencoding_format\b|(parameter|field|argument|property|['\"`])\W{0,2}(provider|user|trace|model)\b"
     r"|(extra|unknown|unrecognized|unsupported) (inputs|fields?|parameters?|arguments?)",
     re.IGNORECASE,
 )
@@ -201,6 +202,7 @@ _RULES: Sequence[tuple[Callable[[_Case], bool], Diagnosis]] = (
         lambda case: "input_type" in case.body.message,
         _refused("Set query_input_type and document_input_type to what the model takes, or to '' to send none."),
     ),
+    (lambda case: case.of_(_OF_DIMENSIONS), _refused("Set dimensions to a width that the model has, or leave it out.")),
     (lambda case: case.of_(_OF_PARAMETER), _refused("Change or leave out the parameter it names.")),
     (lambda case: case.of_(_OF_NO_MODEL), _NO_MODEL),
     (lambda case: case.of_(_OF_TLS), _refused("Write https:// in base_url.")),

@@ -15,8 +15,9 @@ COUNT = int(os.environ.get("OPENROUTER_EMBEDDINGS_SEEDS", "2000"))
 _EACH = 100
 
 
-_BROKE_A_LAW = [5320, 10035]
-"""Found by longer runs: a worker of a failed call gave up what another of its workers had in flight."""
+_BROKE_A_LAW = [5320, 10035, 98197]
+"""Found by longer runs: a worker of a failed call gave up what another of its workers had in flight (the first two); an
+input was blamed that had been refused beside one that landed later (the last)."""
 
 
 @pytest.mark.parametrize("seed", _BROKE_A_LAW)

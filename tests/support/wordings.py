@@ -96,6 +96,8 @@ TOO_LONG = [
 ]  # fmt: skip
 
 OF_A_PARAMETER = [
+    Wording("some server, in words of length", 400, {"message": "dimensions 4096 exceeds the embedding length 1024"}),
+    Wording("some server, in words of a batch", 400, {"message": "dimensions exceeds the maximum allowed (at most 1024 items)"}),
     Wording("vLLM", 400, flat('Model "bge-m3" does not support matryoshka representation, changing output dimensions will lead to poor results.')),
     Wording("vLLM, older", 400, flat("dimensions is currently not supported")),
     Wording("OpenAI", 400, openai("This model does not support specifying dimensions.")),

@@ -44,6 +44,21 @@ def refused_alone(world: World) -> set[str]:
     return {request.inputs[0] for request in world.requests if len(request.inputs) == 1 and request.status != 200}
 
 
+def test_what_was_refused_beside_an_input_that_lands_later_is_sent_alone_before_it_is_blamed():
+    """Three refusals in passing: of all three, of the first alone, of the other two together."""
+    left = [3]
+
+    def gateway(world, request):
+        left[0] -= 1
+        return 0.01, refusal(400, "no") if left[0] >= 0 else right_answer(request)
+
+    world = World(gateway, batch_size=3)
+    with pytest.raises(errors.InvalidRequestError) as caught:
+        embed(world, numbers(3))
+    assert set(caught.value.partial.positions_failed) == {0}
+    assert [request.inputs for request in world.requests[-2:]] == [["3"], ["2"]]
+
+
 @pytest.mark.parametrize(
     "bad", [{1}, {100}, {37}, {1, 2}, {50, 51}, {1, 64, 100}, set(range(1, 100)), set(range(3, 9))], ids=str
 )

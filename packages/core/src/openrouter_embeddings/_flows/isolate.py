@@ -42,9 +42,9 @@ def isolate_culprits(call: EmbedCall, batch: Batch, diagnosis: Diagnosis) -> Flo
         EmbeddingError: The request is at fault, not an input of it.
     """
     culprits: dict[int, Diagnosis] = {}
-    suspects, largest_landed = batch, 0
+    suspects, refused_alone, largest_landed = batch, len(batch) == 1, 0
     while True:
-        search = yield from _search(call, suspects, diagnosis)
+        search = yield from _search(call, suspects, diagnosis, refused_alone=refused_alone)
         largest_landed = max(largest_landed, search.largest_landed)
         if search.culprit is not None:
             culprits[search.culprit] = search.diagnosis
@@ -67,15 +67,22 @@ def isolate_culprits(call: EmbedCall, batch: Batch, diagnosis: Diagnosis) -> Flo
         suspects, diagnosis = batch.only([member for member in rest.members if member in left]), verdict
         if not len(suspects):
             break
+        refused_alone = len(rest) == 1  # not where the others of them have landed since
     if not culprits and largest_landed:
         call.learned.refused_as_a_whole(largest_landed=largest_landed)
     return culprits
 
 
-def _search(call: EmbedCall, suspects: Batch, diagnosis: Diagnosis) -> Flow[_Search]:
-    """Follow the refusals down to one input, and send it alone: no input is blamed by elimination."""
+def _search(call: EmbedCall, suspects: Batch, diagnosis: Diagnosis, *, refused_alone: bool) -> Flow[_Search]:
+    """Follow the refusals down to one input, and send it alone: no input is blamed by elimination.
+
+    Args:
+        call: The call.
+        suspects: Where to look.
+        diagnosis: How they were refused, perhaps with others.
+        refused_alone: Whether the diagnosis is of one input alone.
+    """
     search = _Search(diagnosis)
-    refused_alone = len(suspects) == 1
     while len(suspects) > 1:
         left, right = suspects.halves()
         verdict = yield from send_until_settled(call, left)

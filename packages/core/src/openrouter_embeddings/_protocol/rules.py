@@ -34,7 +34,7 @@ _OF_LENGTH = re.compile(
 )
 _OF_A_CONTEXT = re.compile(r"too large to process|physical batch size|available context size", re.IGNORECASE)
 """llama.cpp, where a batch is what one input may fill, and a refusal may have status 500."""
-_OF_DIMENSIONS = re.compile(r"dimension", re.IGNORECASE)
+_OF_DIMENSIONS = re.compile(r"dimension|\btruncate_dim\b", re.IGNORECASE)
 _OF_PARAMETER = re.compile(
     r"\bencoding_format\b|(parameter|field|argument|property|['\"`])\W{0,2}(provider|user|trace|model)\b"
     r"|(extra|unknown|unrecognized|unsupported) (inputs|fields?|parameters?|arguments?)",
@@ -196,13 +196,13 @@ _RULES: Sequence[tuple[Callable[[_Case], bool], Diagnosis]] = (
         lambda case: case.base64 and case.of_(_OF_ENCODING),
         _refused("Set encoding_format='float'.", Remedy.ASK_FOR_FLOATS),
     ),
+    (lambda case: case.of_(_OF_DIMENSIONS), _refused("Set dimensions to a width that the model has, or leave it out.")),
     (lambda case: case.of_too_many, _TOO_MANY),
     (lambda case: case.of_a_length or case.status == 413 or case.body.error_type in _SIZE_TYPES, TOO_LONG),
     (
         lambda case: "input_type" in case.body.message,
         _refused("Set query_input_type and document_input_type to what the model takes, or to '' to send none."),
     ),
-    (lambda case: case.of_(_OF_DIMENSIONS), _refused("Set dimensions to a width that the model has, or leave it out.")),
     (lambda case: case.of_(_OF_PARAMETER), _refused("Change or leave out the parameter it names.")),
     (lambda case: case.of_(_OF_NO_MODEL), _NO_MODEL),
     (lambda case: case.of_(_OF_TLS), _refused("Write https:// in base_url.")),

@@ -19,6 +19,7 @@ from openrouter_embeddings.errors import ConfigurationError
 def refused(check, value) -> str:
     with pytest.raises(ConfigurationError) as caught:
         check("x", value)
+    assert caught.value.__context__ is None, "it may hold the value"
     return str(caught.value)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import numpy as np
@@ -90,3 +93,58 @@ def test_a_port_that_is_taken_is_an_error_in_words(embeddings_gateway):
     ended = subprocess.run([*COMMAND[:-1], port], capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+
+
+# ------------------------------------------------------------------------------------- the command, as a user types it
+
+SMALL = "openai/text-embedding-3-small"
+MISSPELT = "openai/text-embedding-3-smal"
+
+
+@contextlib.contextmanager
+def typed(*arguments: str) -> Iterator[Callable[..., httpx.Response]]:
+    """Start the command with arguments, and yield what asks it for the embedding of a text."""
+    with subprocess.Popen(
+        [*COMMAND, "--exit-with-stdin", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        url = process.stdout.readline().split()[-1]
+
+        def ask(model: str, **fields: Any) -> httpx.Response:
+            body = {"model": model, "input": "a cat", **fields}
+            return httpx.post(f"{url}/embeddings", json=body, headers={"Authorization": "Bearer k"}, trust_env=False)
+
+        yield ask
+        process.communicate(input="")
+
+
+def width(answer: httpx.Response) -> int:
+    assert answer.status_code == 200, answer.text
+    return len(answer.json()["data"][0]["embedding"])
+
+
+def test_the_command_refuses_a_misspelt_model_and_a_provider_that_does_not_exist():
+    with typed() as ask:
+        assert width(ask(SMALL)) == 1536
+        refused = ask(MISSPELT)
+        assert refused.status_code == 400
+        assert MISSPELT in refused.json()["error"]["message"]
+        refused = ask(SMALL, provider={"only": ["nosuch-provider"]})
+        assert refused.status_code == 404
+        assert refused.json()["error"]["availability"]["excluded_by"] == ["allowed_providers"]
+        assert width(ask(SMALL, provider={"only": ["nearby"]})) == 1536
+
+
+def test_the_lenient_command_answers_to_a_misspelt_model_and_to_any_provider():
+    with typed("--lenient") as ask:
+        assert width(ask(MISSPELT)) > 0
+        assert width(ask(SMALL, provider={"only": ["nosuch-provider"]})) == 1536
+
+
+def test_the_command_serves_the_models_that_are_added_by_their_width_and_no_others():
+    with typed("--model", "my/model:32", "--model", "my/other:free:48") as ask:
+        assert width(ask("my/model")) == 32
+        assert width(ask("my/other:free")) == 48
+        assert width(ask(SMALL)) == 1536
+        refused = ask("my/modle")
+        assert refused.status_code == 400
+        assert "my/modle" in refused.json()["error"]["message"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
 import httpx
 import pytest
+from haystack import Document
 from haystack.core.component.component import _hook_component_init
 from haystack.core.serialization import component_to_dict, default_from_dict
 from haystack.utils import Secret
@@ -118,6 +120,51 @@ def test_a_bare_string_is_no_key(kind: Any) -> None:
     assert str(caught.value) == (
         "api_key must be a Secret. Write Secret.from_env_var('NAME') or Secret.from_token(...)."
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"api_key": [KEY]}, "api_key must be a Secret."),
+        ({"api_key": {"value": KEY}}, "api_key must be a Secret."),
+        ({"api_keys": KEY}, "Option 'api_keys' is unknown. Did you mean 'api_key'?"),
+        ({"api_base_url": f"https://{KEY}@x.y"}, "api_base_url holds a user name or password."),
+        ({"extra_headers": {"x-token": [KEY]}}, "extra_headers['x-token'] must be a string, not list."),
+        ({"extra_headers": {"x-token": KEY, "x": 5}}, "extra_headers['x'] must be a string, not int."),
+        ({"extra_headers": {"x-token": f"{KEY}\n"}}, "extra_headers['x-token'] holds a line break"),
+    ],
+)
+def test_a_key_that_is_itself_refused_is_not_shown(kind: Any, options: dict[str, Any], says: str) -> None:
+    saved = {"type": f"{kind.__module__}.{kind.__name__}", "init_parameters": {"model": MARKED, **options}}
+    for refused in (lambda: kind(model=MARKED, **options), lambda: kind.from_dict(saved)):
+        with pytest.raises(ConfigurationError) as caught:
+            refused()
+        assert str(caught.value).startswith(says)
+        assert KEY not in str(caught.value) + repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("token", "says"),
+    [
+        (f"café{KEY}", "api_key holds characters that no header can carry (it)."),
+        (f"{KEY}\nx", "api_key holds a line break or control character (it)"),
+    ],
+)
+def test_a_token_that_no_header_can_carry_is_not_shown_when_it_is_first_asked_for(token: str, says: str) -> None:
+    query = OpenRouterTextEmbedder(model=MARKED, api_key=Secret.from_token(token))
+    documents = OpenRouterDocumentEmbedder(model=MARKED, api_key=Secret.from_token(token), progress_bar=False)
+    for refused in (
+        query.warm_up,
+        lambda: query.run(text="a"),
+        lambda: asyncio.run(query.run_async(text="a")),
+        documents.warm_up,
+        lambda: documents.run(documents=[Document(content="a")]),
+        lambda: asyncio.run(documents.run_async(documents=[Document(content="a")])),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            refused()
+        assert str(caught.value).startswith(says)
+        assert KEY not in str(caught.value) + repr(caught.value)
 
 
 def test_an_option_that_cannot_be_right_is_refused_in_haystacks_words(kind: Any) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
@@ -53,6 +54,27 @@ def test_a_bad_text_is_named_by_the_callers_position_and_all_others_are_kept(mak
     assert caught.value.positions == (33,)
     assert "input 33 of 40" in str(caught.value)
     assert caught.value.partial.positions_done == (*range(33), *range(34, 40))
+
+
+def test_beyond_a_window_of_the_frameworks_positions_and_what_landed_are_of_the_whole_call(
+    make, embeddings_gateway, batch
+):
+    texts = [f"text {number}" for number in range(9501)]
+    embeddings_gateway.trouble("refuse_text", contains="text 9500", times=None)
+    embedder = make(dimensions=8)
+    with pytest.raises(InvalidRequestError) as caught:
+        batch(embedder, texts)
+    partial = caught.value.partial
+    assert caught.value.positions == (9500,)
+    assert "input 9500 of 9501" in str(caught.value)
+    assert partial.positions_done == tuple(range(9500))
+    assert embeddings_gateway.paid_inputs() == 9500
+    embeddings_gateway.reset()
+    rows = batch(embedder, texts, resume=partial)
+    assert [len(row) for row in rows] == [8] * 9501
+    assert embeddings_gateway.paid_inputs() == 1
+    chosen = [0, 8191, 8192, 9499, 9500]
+    np.testing.assert_allclose(batch(embedder, [texts[at] for at in chosen]), [rows[at] for at in chosen], atol=1e-6)
 
 
 def test_what_landed_is_handed_back_by_resume(make, embeddings_gateway, batch):

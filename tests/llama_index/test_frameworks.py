@@ -99,18 +99,25 @@ def test_an_empty_node_becomes_zeros_and_stops_nobody(make):
     assert [any(one.embedding) for one in done] == [True, False]
 
 
-def test_a_cache_filled_at_an_address_of_the_environment_is_not_used_at_another(make, embeddings_gateway, monkeypatch):
+@pytest.mark.parametrize("job", ["run", "arun"])
+def test_a_cache_filled_at_an_address_of_the_environment_is_not_used_at_another(
+    make, embeddings_gateway, monkeypatch, job
+):
     """A local gateway gives other numbers than the service: what it has answered must not be taken for that."""
     same = nodes(3)
     pipeline = IngestionPipeline(transformations=[make(base_url=None, gateway="openrouter")])
+
+    def run():
+        return pipeline.run(nodes=same) if job == "run" else asyncio.run(pipeline.arun(nodes=same))
+
     local = embeddings_gateway.base_url
     monkeypatch.setenv("OPENROUTER_API_BASE", local)
-    pipeline.run(nodes=same)
-    pipeline.run(nodes=same)
+    run()
+    run()
     assert embeddings_gateway.paid_inputs() == 3
     monkeypatch.setenv("OPENROUTER_API_BASE", local.replace("127.0.0.1", "localhost"))
     pipeline.transformations = [make(base_url=None)]
-    pipeline.run(nodes=same)
+    run()
     assert embeddings_gateway.paid_inputs() == 6
 
 

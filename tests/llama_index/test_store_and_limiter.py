@@ -51,6 +51,47 @@ def test_another_width_or_model_gets_nothing_from_the_store(make, embeddings_gat
     assert embeddings_gateway.paid_inputs() == 3
 
 
+def test_whatever_else_changes_the_numbers_gets_nothing_from_the_store_either(
+    make, embeddings_gateway, monkeypatch, embedded
+):
+    """Each of these asks once for itself, and finds its own when it asks again."""
+    store = SimpleKVStore()
+    local = embeddings_gateway.base_url
+    other = local.replace("127.0.0.1", "localhost")
+    ways = [
+        {},
+        {"provider": {"options": {"deepinfra": {"truncate": "END"}}}},
+        {"provider": {"options": {"deepinfra": {"truncate": "START"}}}},
+        {"provider": {"only": ["deepinfra"]}},
+        {"document_prefix": "passage: ", "query_prefix": "query: "},
+        {"document_prefix": "document: ", "query_prefix": "search: "},
+        {"extra_body": {"seed": 7}},
+        {"base_url": other},
+    ]
+    each = len(TEXTS) + 1  # the query is a text of its own
+    rows = []
+    for number, options in enumerate(ways, start=1):
+        rows.append(embedded(make(model_name=MARKED, embeddings_cache=store, **options)))
+        assert embeddings_gateway.paid_inputs() == number * each, options
+    for options, own in zip(ways, rows, strict=True):
+        assert embedded(make(model_name=MARKED, embeddings_cache=store, **options)) == own
+    for address, own in ((local, rows[0]), (other, rows[-1])):
+        monkeypatch.setenv("OPENROUTER_API_BASE", address)
+        assert embedded(make(model_name=MARKED, embeddings_cache=store, base_url=None)) == own
+    assert embeddings_gateway.paid_inputs() == len(ways) * each
+
+
+def test_an_address_of_the_environment_is_in_the_keys_of_the_store(make, embeddings_gateway, monkeypatch, embedded):
+    """A local gateway gives other numbers than the service: what it has answered must not be taken for that."""
+    store = SimpleKVStore()
+    local = embeddings_gateway.base_url
+    for number, address in enumerate((local, local.replace("127.0.0.1", "localhost")), start=1):
+        monkeypatch.setenv("OPENROUTER_API_BASE", address)
+        for _ in range(2):
+            embedded(make(model_name=MARKED, embeddings_cache=store, base_url=None))
+        assert embeddings_gateway.paid_inputs() == number * (len(TEXTS) + 1)
+
+
 def test_what_the_base_class_has_stored_by_the_text_alone_is_not_taken(make, embeddings_gateway):
     store = SimpleKVStore()
     store.put("a", {"id": [0.5]}, collection="embeddings")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import get_type_hints
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.storage.kvstore import SimpleKVStore
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from llama_index.embeddings.openrouter import OpenRouterEmbedding
 from openrouter_embeddings import ClientOptions, ConfigurationError, MemoryCache, Options
@@ -18,6 +19,7 @@ from openrouter_embeddings.options import meaning_of
 from .conftest import Counting
 
 MARKED = "qwen/qwen3-embedding-8b"
+KEY = "sk-or-canary-5150"
 
 
 def test_it_is_a_llama_index_embedding():
@@ -117,6 +119,44 @@ def test_a_refusal_inside_a_model_of_the_users_names_the_field_and_shows_no_valu
     (line,) = caught.value.errors()
     assert line["loc"] == ("embed_model", "timeout")
     assert "canary" not in str(caught.value) + str(caught.value.errors())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"api_key": [KEY]}, "api_key takes a string, a SecretStr or a callable, not list."),
+        ({"api_key": {"value": KEY}}, "api_key takes a string, a SecretStr or a callable, not dict."),
+        ({"api_key": "café" + KEY}, "api_key holds characters that no header can carry (it)."),
+        ({"api_key": KEY + "\nx"}, "api_key holds a line break or control character (it)"),
+        ({"extra_headers": {"x-token": [KEY]}}, "extra_headers['x-token'] must be a string, not list."),
+        ({"extra_headers": {"x-token": KEY, "x": 5}}, "extra_headers['x'] must be a string, not int."),
+        ({"api_keys": KEY}, "Option 'api_keys' is unknown. Did you mean 'api_key'?"),
+    ],
+)
+def test_a_key_that_is_itself_refused_is_not_shown(options, says):
+    """pydantic's own error would hold the whole dict, key and all, as the input that was refused."""
+    with pytest.raises(ConfigurationError) as caught:
+        OpenRouterEmbedding(MARKED, **options)
+    assert str(caught.value).startswith(says)
+    assert KEY not in str(caught.value) + repr(caught.value)
+
+    class Settings(BaseModel):
+        embed_model: OpenRouterEmbedding
+
+    given = {"embed_model": {"model_name": MARKED, **options}}
+    for refused in (
+        lambda: Settings(**given),
+        lambda: Settings.model_validate_json(json.dumps(given)),
+        lambda: TypeAdapter(dict[str, OpenRouterEmbedding]).validate_python(given),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            refused()
+        (line,) = caught.value.errors()
+        assert line["loc"][0] == "embed_model"
+        assert line["msg"].startswith(says)
+        for shown in (str(caught.value), repr(caught.value), str(caught.value.errors()), caught.value.json()):
+            assert KEY not in shown
+        assert caught.value.__context__ is caught.value.__cause__ is None
 
 
 def test_a_missing_model_is_refused():

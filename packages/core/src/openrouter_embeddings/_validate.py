@@ -118,11 +118,18 @@ def check_header(name: str, value: object, *, secret: bool = False, charset: str
         raise ConfigurationError(
             f"{name} holds a line break or control character ({shown}), which no header can carry."
         )
-    try:
-        value.encode(charset or ("ascii" if secret else "latin-1"))
-    except UnicodeEncodeError:
-        raise ConfigurationError(f"{name} holds characters that no header can carry ({shown}).") from None
+    if not _fits(value, charset or ("ascii" if secret else "latin-1")):
+        raise ConfigurationError(f"{name} holds characters that no header can carry ({shown}).")
     return value
+
+
+def _fits(value: str, charset: str) -> bool:
+    # An error raised where this one is caught would hold it, and it holds the value.
+    try:
+        value.encode(charset)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def key(value: object) -> str:

@@ -136,7 +136,8 @@ class OpenRouterEmbeddings(OptionFields, EmbedsPictures, Embeddings):
         found: dict[str, Any] = {"base_url": checked.address(), "api_key": checked.api_key}
         if not callable(found["api_key"]):
             with suppress(ConfigurationError):  # no key yet: the first request says so
-                found["api_key"] = SecretStr(checked.key())
+                key = checked.key()
+                found["api_key"] = SecretStr(key) if key else None  # "": the server needs none
         self.__dict__.update(found)
         self._client = Client(**{**for_core, **found})
         self._async_client = self._client.as_async()

@@ -54,15 +54,13 @@ class ClaimsFile(SqliteFile):
 
     def claim(self, keys: Sequence[bytes], seconds: float) -> set[bytes]:
         """Return the keys that no other owner has claimed, and which are this one's from now on."""
-        if self._is_locked:
-            return set(keys)
         self._has_claimed = True
-        return self._run(lambda connection: _claim(connection, keys, self._owner, seconds), set(keys))
+        return self._run(lambda connection: _claim(connection, keys, self._owner, seconds), set(keys), writes=True)
 
     def unclaim(self, keys: Sequence[bytes]) -> None:
         """Give up claims of this owner."""
-        if self._has_claimed and keys and not self._is_locked:
-            self._run(lambda connection: _unclaim(connection, keys, self._owner), None)
+        if self._has_claimed and keys:
+            self._run(lambda connection: _unclaim(connection, keys, self._owner), None, writes=True)
 
     def after_fork(self) -> None:
         """Be another owner than the parent."""

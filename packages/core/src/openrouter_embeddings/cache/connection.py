@@ -75,11 +75,14 @@ class SqliteFile(ForkAware):
         else:
             _inherited.append(connection)
 
-    def _run(self, work: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
+    def _run(self, work: Callable[[sqlite3.Connection], _T], otherwise: _T, *, writes: bool = False) -> _T:
         result = otherwise
         failed: Exception | None = None
         with self._lock:
             self._failed = None
+            if writes and self._is_locked:  # others may have waited for our lock while one waited for the file
+                self.failures += 1
+                return otherwise
             try:
                 if self._pid != os.getpid():
                     self._drop()

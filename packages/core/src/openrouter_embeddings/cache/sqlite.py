@@ -94,10 +94,8 @@ class SqliteCache(SqliteFile):
         rows = rows_of(items)
         if len(rows) < len(items):
             self._report(ValueError("a value is not float32 bytes"))
-        if rows and self._is_locked:
-            self.failures += 1
-        elif rows:
-            self._run(lambda connection: store(connection, rows, self._max_bytes), None)
+        if rows:
+            self._run(lambda connection: store(connection, rows, self._max_bytes), None, writes=True)
         self._claims.unclaim(list(items))
 
     def claim(self, keys: Sequence[bytes], seconds: float) -> set[bytes]:

@@ -165,4 +165,4 @@ def test_the_usage_of_a_stream_is_what_the_gateway_billed_however_many_land_at_o
     assert (spent.requests, spent.total_tokens) == (billed["requests"], billed["tokens"])
     assert spent.cost == pytest.approx(billed["cost"])
     assert spent == client.usage
-    assert billed["max_in_flight"] > 8
+    assert billed["max_in_flight"] > 4, "some land at once"

@@ -84,8 +84,9 @@ ENGINES = [
 ]
 ON_ENGINES = ",".join(f"packages/engines/src/*/{name}.py" for name in ("on_*", "ray_*", "redis_*"))
 # Whole files each: a file's tests share one gateway process. tests/conftest.py puts long files first. Three workers keep
-# two cores busy, as many tests wait. A worker that crashes, or a test of five minutes, ends the run and says where.
+# two cores busy, as many tests wait. A worker that crashes ends the run.
 PARALLEL = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart", "0"]
+# A test of five minutes is a hang: it ends the run and says where. The lowest pytest does not know it.
 NO_HANG = ["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]
 
 

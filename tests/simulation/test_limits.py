@@ -256,3 +256,19 @@ def test_the_same_seed_tells_the_same_story():
 
     assert story(1) == story(1)
     assert story(1) != story(2)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_outage_long_after_a_cap_is_met_as_the_first_one_is(status):
+    """A cap of 20 for 20 seconds, none then: what was once refused makes no later refusal a try."""
+    held = capped(lambda now: 20 if now < 20.0 else 1000)
+
+    def gateway(world, request):
+        return (0.01, refusal(status, "busy")) if 40.0 <= world.now < 50.0 else held(world, request)
+
+    world = World(gateway, seed=0, batch_size=1, max_concurrency=64, retry_timeout=60.0)
+    caller = world.call(world.embed(numbers(20_000)))
+    world.run()
+    assert all_right(caller.outcomes[0], numbers(20_000))
+    assert sum(40.0 <= request.sent < 50.0 for request in world.requests) <= 64 + 8
+    assert caller.ended[0] <= 72.0

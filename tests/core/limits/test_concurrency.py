@@ -199,6 +199,7 @@ def test_once_more_than_the_level_has_landed_it_grows_by_one_then_two_then_four_
         land_a_round(limit, 100.0)
     assert [land_a_round(limit, 100.0) for _ in range(6)] == [21, 22, 24, 28, 36, 52]
     assert land_a_round(limit, 100.0) == 64
+    assert not limit.is_a_try(63), "a round of as many has landed"
 
 
 def test_an_answer_to_what_left_before_the_refusal_is_no_proof_of_more():

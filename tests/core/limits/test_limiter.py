@@ -88,11 +88,11 @@ def test_a_try_that_is_refused_waits_alone_and_so_do_those_refused_beside_it():
     while limiter.limit(100.0) < 24:
         land_a_round(limiter, 100.0)
     permits = fill(limiter, 100.0)
-    assert [release(limiter, permit, refused(1.0), 100.0) for permit in permits[20:]] == [True] * len(permits[20:])
-    for permit in permits[:20]:
+    assert [release(limiter, permit, refused(1.0), 100.0) for permit in permits[22:]] == [True] * len(permits[22:])
+    for permit in permits[:22]:
         release(limiter, permit, LANDED, 100.1)
     assert limiter.obstacle(100.1) is None
-    assert limiter.limit(100.1) == 20
+    assert limiter.limit(100.1) == 22
 
 
 def test_what_is_refused_beside_a_try_and_asked_for_less_opens_the_breaker():

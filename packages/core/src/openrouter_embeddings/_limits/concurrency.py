@@ -162,7 +162,9 @@ class ConcurrencyLimit:
                 self._limit = min(float(self.maximum), self._known_good + 1.0)
                 self._step = 1.0
         else:
-            self._sure, self._known_good = self._known_good or self._sure, 0
+            if self._sure:  # on the way up from a level: a round has landed
+                self._sure = max(self._sure, self._known_good, self._peak_in_round)
+            self._known_good = 0
             self._limit = min(float(self.maximum), self._limit + (self._step or self._limit))
             self._step *= 2
 

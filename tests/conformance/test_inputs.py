@@ -119,8 +119,8 @@ def test_any_text_that_is_unicode_is_taken(make, sent):
     assert [text for one in sent() for text in one.body["input"]] == odd
 
 
-def test_numbers_are_taken_as_settings_files_and_numpy_give_them(kind, make, gateway, sent, texts):
-    """`"64"` from YAML or the environment and `np.int64(64)` mean 64; what is no number is refused.
+def test_numbers_and_truths_are_taken_as_settings_files_and_numpy_give_them(kind, make, gateway, sent, texts):
+    """`"64"` from YAML or the environment and `np.int64(64)` mean 64, `"true"` is True; what is neither is refused.
 
     Troubleshooting: a `ConfigurationError` means that an adapter checks before it converts; a width of its own type in
     a dump, that it does not convert at all.
@@ -128,6 +128,7 @@ def test_numbers_are_taken_as_settings_files_and_numpy_give_them(kind, make, gat
     given = {"dimensions": np.int64(32), "batch_size": np.int32(10), "timeout": np.float32(30)}
     if kind.needs != "openrouter_embeddings":  # the core's own options are written in Python
         given |= {"dimensions": "32", "retry_timeout": "0.5", "max_cost": "1"}
+        given |= {"normalize": "true", "coalesce_queries": "no", "dimensions_fallback": np.bool_(False)}
     subject = make(**given)
     assert subject.embed_documents(texts[:20]).shape == (20, 32)
     assert [one.inputs for one in sent()] == [10, 10]
@@ -135,3 +136,5 @@ def test_numbers_are_taken_as_settings_files_and_numpy_give_them(kind, make, gat
     for wrong in ("many", "", "nan", "-1", "1.5"):
         with pytest.raises(ConfigurationError, match="dimensions"):
             make(dimensions=wrong)
+    with pytest.raises(ConfigurationError, match="normalize"):
+        make(normalize="perhaps")

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from openrouter_embeddings import ConfigurationError
+from openrouter_embeddings import ConfigurationError, ProfileWarning
 
 CALLED_HERE = {
     "request_timeout": "timeout",
@@ -38,22 +38,23 @@ PEERS = {
         " openai_proxy embedding_ctx_length openai_api_key api_key openai_organization organization allowed_special"
         " disallowed_special chunk_size max_retries request_timeout timeout headers tiktoken_enabled tiktoken_model_name"
         " show_progress_bar model_kwargs skip_empty default_headers default_query retry_min_seconds retry_max_seconds"
-        " http_client http_async_client check_embedding_ctx_length",
-        "Voyage": "model batch_size show_progress_bar truncation output_dimension voyage_api_key",
+        " http_client http_async_client check_embedding_ctx_length client async_client",
+        "Voyage": "model batch_size show_progress_bar truncation output_dimension voyage_api_key api_key base_url",
         "Cohere": "client async_client model truncate cohere_api_key embedding_types max_retries request_timeout user_agent"
         " base_url",
         "NVIDIA": "model truncate dimensions max_batch_size nvidia_api_key api_key base_url nvidia_base_url default_headers"
-        " verify_ssl",
+        " verify_ssl trucate usage_telemetry_enabled",
     },
     "llama_index.core": {
         "OpenAI": "mode model model_name embed_batch_size dimensions additional_kwargs api_key api_base api_version"
         " max_retries timeout reuse_client callback_manager default_headers http_client async_http_client num_workers"
         " embeddings_cache rate_limiter",
-        "Voyage": "model_name voyage_api_key embed_batch_size truncation output_dtype output_dimension callback_manager",
+        "Voyage": "model_name voyage_api_key embed_batch_size truncation output_dtype output_dimension callback_manager"
+        " num_workers embeddings_cache rate_limiter",
         "Cohere": "cohere_api_key api_key model_name truncate input_type embedding_type embed_batch_size callback_manager"
-        " base_url timeout httpx_client httpx_async_client num_workers",
+        " base_url timeout max_retries httpx_client httpx_async_client num_workers embeddings_cache rate_limiter",
         "NVIDIA": "model timeout max_retries nvidia_api_key api_key base_url embed_batch_size callback_manager truncate"
-        " dimensions",
+        " dimensions model_name http_client async_http_client num_workers embeddings_cache rate_limiter",
     },
     "haystack": {
         "OpenAI": "api_key model dimensions api_base_url organization prefix suffix batch_size progress_bar"
@@ -76,6 +77,12 @@ NOT_NEEDED = [
     "organization",
     "show_progress_bar",
 ]
+SHOWN_OTHERWISE = {
+    ("haystack", "show_progress_bar"): "Option 'show_progress_bar' is called progress_bar here.",
+    ("llama_index.core", "show_progress_bar"): "Option 'show_progress_bar' is not taken: the batch methods take"
+    " show_progress=True.",
+}
+"""Frameworks that have a word of their own for it."""
 
 
 @pytest.mark.parametrize("word", CALLED_HERE)
@@ -111,13 +118,16 @@ def test_the_one_input_type_of_other_clients_is_two_here(kind, make, word):
 
 
 @pytest.mark.parametrize("word", NOT_NEEDED)
-def test_what_is_not_needed_here_is_said_with_the_reason(make, word):
+def test_what_is_not_needed_here_is_said_with_the_reason(kind, make, word):
     """There is no such option, because there is nothing to set.
 
     Troubleshooting: a similar name as a hint would lead somewhere else.
     """
     with pytest.raises(ConfigurationError) as caught:
         make(**{word: True})
+    if (kind.needs, word) in SHOWN_OTHERWISE:
+        assert str(caught.value) == SHOWN_OTHERWISE[kind.needs, word]
+        return
     assert str(caught.value).startswith(f"Option {word!r} is not needed: ")
     assert str(caught.value).endswith(". Leave it out.")
 
@@ -181,6 +191,17 @@ def test_a_keyword_of_a_call_is_never_swallowed(kind, make, sent, texts, word, s
             subject._array(answer)
     assert str(caught.value).startswith(says)
     assert sent() == []
+
+
+def test_a_warning_names_the_line_of_the_users(kind, make, gateway, texts):
+    """A model that no profile knows: the warning points at what the user has written, not at an adapter or a framework.
+
+    Troubleshooting: a package that stands between the two is missing in `openrouter_embeddings._warn`.
+    """
+    gateway.configure(models={"our-embedder": 64})
+    with pytest.warns(ProfileWarning) as caught:
+        make(model="our-embedder", dimensions=None).embed_documents(texts[:2])
+    assert [warning.filename for warning in caught] == [inspect.getfile(kind)]
 
 
 def test_advice_names_what_the_framework_has(kind, make, gateway, texts):

@@ -93,9 +93,17 @@ def test_a_parameter_of_the_other_embedder_is_no_parameter(kind: Any) -> None:
 
 
 def test_a_live_client_is_not_taken_because_it_cannot_be_saved(kind: Any) -> None:
-    for word in ("http_client", "async_http_client", "http_async_client", "http_client_kwargs"):
-        with pytest.raises(ConfigurationError, match="a component is saved, and a live client cannot be"):
+    for word in ("http_client", "async_http_client", "http_async_client", "httpx_client"):
+        with pytest.raises(ConfigurationError) as caught:
             kind(model=UNMARKED, **{word: object()})
+        assert str(caught.value) == (
+            f"Option {word!r} is not taken: a component is saved, and a live client cannot be. http_client_kwargs= takes"
+            " what one is made of."
+        )
+    for word, instead in (("proxies", "{'proxy': ...}"), ("verify_ssl", "{'verify': ...}")):
+        with pytest.raises(ConfigurationError) as caught:
+            kind(model=UNMARKED, **{word: "a"})
+        assert f"http_client_kwargs={instead}" in str(caught.value)
     with pytest.raises(ConfigurationError, match="a component is saved, and a limiter cannot be"):
         kind(model=UNMARKED, before_request=print)
     with pytest.raises(ConfigurationError, match="a component is saved, and a limiter cannot be"):
@@ -216,7 +224,18 @@ def test_the_third_output_is_there_where_it_is_used() -> None:
     assert sockets(raise_on_failure=False) == ["documents", "meta", "failed_documents"]
 
 
-def test_one_field_name_alone_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ("title", "meta_fields_to_embed takes a list. Write ['title']."),
+        (5, "meta_fields_to_embed takes a list of strings, such as ['title'], not int."),
+        ([1, 2], "meta_fields_to_embed takes a list of strings, such as ['title'], not int."),
+        (["title", None], "meta_fields_to_embed takes a list of strings, such as ['title'], not NoneType."),
+        ({"title"}, "meta_fields_to_embed takes a list of strings, such as ['title'], not set."),
+        ({"title": 1}, "meta_fields_to_embed takes a list of strings, such as ['title'], not dict."),
+    ],
+)
+def test_what_is_no_list_of_field_names_is_refused(fields: Any, says: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        OpenRouterDocumentEmbedder(model=UNMARKED, meta_fields_to_embed="title")
-    assert str(caught.value) == "meta_fields_to_embed takes a list. Write ['title']."
+        OpenRouterDocumentEmbedder(model=UNMARKED, meta_fields_to_embed=fields)
+    assert str(caught.value) == says

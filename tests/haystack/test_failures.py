@@ -133,6 +133,76 @@ def test_a_cause_that_many_share_stands_once_with_all_their_ids(
     assert found["failed_documents"] == given
 
 
+@pytest.mark.parametrize("trouble", ["refused", "too long"])
+def test_documents_that_fail_alone_for_one_cause_are_one_cause(
+    call: Any, documents_embedder: Any, gateway: Any, trouble: str
+) -> None:
+    """Each has an error of its own, with its own position in the message."""
+    gateway.trouble("refuse_text", contains=POISON, times=None)
+    long = " ".join(f"word{number}" for number in range(9000))  # the model takes 8,191 tokens
+    given = documents(40)
+    at = [3, 10, 11, 12, 39]
+    for place in at:
+        bad = f"{POISON} {place}" if trouble == "refused" else f"{long} {place}"
+        given[place] = Document(id=f"id-{place}", content=bad)
+    found = call(documents_embedder(batch_size=8, raise_on_failure=False), documents=given)
+    (failed,) = found["meta"]["failed"]
+    assert failed["error"] == ("InvalidRequestError" if trouble == "refused" else "InputTooLongError")
+    assert (failed["positions"], failed["ids"]) == (at, [f"id-{place}" for place in at])
+    assert "input 3 of 40" in failed["message"]
+
+
+def test_what_a_provider_counts_and_numbers_makes_no_other_cause(
+    call: Any, documents_embedder: Any, gateway: Any
+) -> None:
+    given = documents(9)
+    for place, tokens in ((2, 9001), (5, 12345), (7, 8500)):
+        given[place] = Document(id=f"id-{place}", content=f"long {tokens}")
+        said = f"maximum context length is 8192 tokens, you asked for {tokens:,} (request req-{place}f)"
+        gateway.trouble(
+            "status",
+            status=400,
+            message=said,
+            error_type="context_length_exceeded",
+            only_if_contains=f"long {tokens}",
+            times=None,
+        )
+    found = call(documents_embedder(raise_on_failure=False), documents=given)
+    (failed,) = found["meta"]["failed"]
+    assert (failed["positions"], failed["error"]) == ([2, 5, 7], "InputTooLongError")
+    assert "you asked for 9,001" in failed["message"]
+
+
+def test_causes_that_differ_in_their_words_or_their_status_stay_apart(
+    call: Any, documents_embedder: Any, gateway: Any
+) -> None:
+    gateway.trouble("refuse_text", contains=POISON, times=None)
+    gateway.trouble("refuse_text", contains="unprocessable", status=422, times=None)
+    texts = [POISON, "", "unprocessable", f"{POISON} again", "\ud800", "unprocessable again", "fine"]
+    given = [Document(id=f"id-{place}", content=text) for place, text in enumerate(texts)]
+    found = call(documents_embedder(raise_on_failure=False), documents=given)
+    assert [cause["positions"] for cause in found["meta"]["failed"]] == [[0, 3], [1], [2, 5], [4]]
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+def test_what_landed_before_a_run_raised_is_not_paid_again_whatever_was_chosen(
+    call: Any, documents_embedder: Any, gateway: Any, status: int
+) -> None:
+    embedder = documents_embedder(raise_on_failure=False, batch_size=2, max_concurrency=1)
+    given = [*documents(6), Document(id="empty", content="")]
+    gateway.trouble("status", status=status, after=2, times=None)
+    with pytest.raises(Exception, match=str(status)):
+        call(embedder, documents=given)
+    assert gateway.paid_inputs() == 4
+    gateway.reset()
+    found = call(embedder, documents=given)
+    assert gateway.paid_inputs() == 2
+    assert [one.id for one in found["documents"]] == [f"id-{place}" for place in range(6)]
+    assert [one.id for one in found["failed_documents"]] == ["empty"]
+    call(embedder, documents=given)
+    assert gateway.paid_inputs() == 2 + 6
+
+
 def test_an_error_names_a_few_of_many_ids(call: Any, documents_embedder: Any) -> None:
     given = [Document(id="x" * 100, content=""), *(Document(id=f"id-{one}", content="") for one in range(20))]
     with pytest.raises(InputError) as caught:

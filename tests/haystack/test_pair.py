@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from haystack import Document
-from haystack.utils import Secret
 
 from haystack_integrations.components.embedders.openrouter_embeddings import OpenRouterTextEmbedder
 from openrouter_embeddings import BudgetExceededError, InputError, MemoryCache
@@ -51,13 +50,3 @@ def test_an_empty_query_is_refused_though_the_client_lets_it_through(call: Any, 
         call(pair, text="")
     zero = documents_embedder(raise_on_failure=False, on_empty="zero", dimensions=8).text_embedder()
     assert call(zero, text="")["embedding"] == [0.0] * 8
-
-
-def test_a_missing_key_is_named_before_a_pipeline_begins(
-    documents_embedder: Any, text_embedder: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    monkeypatch.delenv("OPENROUTER_API_KEY")
-    for one in (documents_embedder(), text_embedder(), text_embedder(api_key=Secret.from_env_var("NO_SUCH_KEY"))):
-        with pytest.raises(ValueError, match="_KEY"):
-            one.warm_up()
-    text_embedder(cache=tmp_path / "e.sqlite").warm_up()

@@ -111,7 +111,7 @@ def test_what_is_no_picture_is_named_before_any_request(call: Any, make: Make, f
         Document(id="no path", meta={"file_path": "red\0.png"}),
         Document(id="notes", meta={"file_path": "notes.txt"}),
         Document(id="broken", meta={"file_path": "broken"}),
-        Document(id="page", meta={"file_path": "none.pdf", "page_number": 1}),
+        Document(id="no file", meta={"file_path": "none.pdf", "page_number": 1}),
     ]
     with pytest.raises(InputError) as caught:
         call(make(), documents=[*documents("red"), *missing])
@@ -123,31 +123,14 @@ def test_what_is_no_picture_is_named_before_any_request(call: Any, make: Make, f
     found = call(make(raise_on_failure=False), documents=[outside, *missing, *documents("red"), *wrong])
     assert [document.id for document in found["documents"]] == ["red"]
     assert [document.id for document in found["failed_documents"]] == [
-        "outside", "missing-0", "missing-1", "nothing", "no path", "notes", "broken", "page",
+        "outside", "missing-0", "missing-1", "nothing", "no path", "notes", "broken", "no file",
     ]  # fmt: skip
     causes = {tuple(cause["ids"]): cause["message"] for cause in found["meta"]["failed"]}
     assert "is outside of root_path" in causes["outside",]
-    assert "No such file" in causes["missing-0", "missing-1"]
+    assert "No such file" in causes["missing-0", "missing-1", "no file"]
     assert "names no file, and there is no blob" in causes["nothing", "no path"]
     assert "'text/plain', which is no picture's" in causes["notes",]
     assert "do not say what picture" in causes["broken",]
-    assert "a page of a PDF needs a file that exists" in causes["page",]
-
-
-def test_pages_of_a_pdf_are_pictures(call: Any, make: Make, folder: Path) -> None:
-    pytest.importorskip("pypdfium2")
-    pages = [Image.new("RGB", (40, 40), colour) for colour in COLOURS.values()]
-    pages[0].save(folder / "pages.pdf", save_all=True, append_images=pages[1:])
-    given = [Document(meta={"file_path": "pages.pdf", "page_number": number}) for number in (3, 1, 9)]
-    embedder = make(raise_on_failure=False, image_size=(30, 30))
-    found = call(embedder, documents=given)
-    queries = embedder.text_embedder()
-    blue, red = (document.embedding for document in found["documents"])
-    for words, near, far in (("a red car", red, blue), ("blue sky", blue, red)):
-        asked = queries.run(words)["embedding"]
-        assert sum(map(float.__mul__, asked, near)) > sum(map(float.__mul__, asked, far))
-    (cause,) = found["meta"]["failed"]
-    assert (cause["positions"], "Haystack could not convert" in cause["message"]) == ([2], True)
 
 
 def test_pictures_are_shrunk_where_a_size_is_given(call: Any, make: Make, folder: Path, gateway: Any) -> None:
@@ -233,36 +216,3 @@ def test_a_model_that_reads_only_says_so(call: Any, make: Make, gateway: Any) ->
     with pytest.raises(InputError, match=r"takes no image.*Documents: 'red'"):
         call(make(model=UNMARKED), documents=documents("red"))
     assert gateway.embedding_requests() == []
-
-
-@pytest.mark.parametrize(
-    "picture",
-    [
-        Document(id="p", meta={"file_path": "red.png"}),
-        Document(id="p", meta={"file_path": "scan.pdf", "page_number": 1}, content=""),
-        Document(id="p", meta={"file_path": "x", "mime_type": "image/webp"}),
-        Document(id="p", blob=ByteStream(b"...", mime_type="image/png")),
-    ],
-    ids=["file", "page", "type", "blob"],
-)
-def test_the_embedder_of_texts_says_who_embeds_pictures(
-    call: Any, documents_embedder: Any, gateway: Any, picture: Document
-) -> None:
-    text = Document(id="t", content="a text")
-    with pytest.raises(InputError) as caught:
-        call(documents_embedder(), documents=[text, picture])
-    assert str(caught.value) == (
-        "Input 1 cannot be embedded: a document with a picture and without a text is for the"
-        " OpenRouterDocumentImageEmbedder. Documents: 'p'."
-    )
-    found = call(documents_embedder(raise_on_failure=False), documents=[text, picture])
-    assert "is for the OpenRouterDocumentImageEmbedder" in found["meta"]["failed"][0]["message"]
-    described = Document(meta={**picture.meta, "title": "a red car"}, blob=picture.blob)
-    found = call(documents_embedder(meta_fields_to_embed=["title"]), documents=[described])
-    assert len(found["documents"]) == 1
-
-
-@pytest.mark.parametrize("file", ["empty.txt", "none", 5])
-def test_an_empty_text_from_a_file_is_still_an_empty_text(call: Any, documents_embedder: Any, file: Any) -> None:
-    with pytest.raises(InputError, match=r"Input 0 is empty\. Remove it"):
-        call(documents_embedder(), documents=[Document(content="", meta={"file_path": file})])

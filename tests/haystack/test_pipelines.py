@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,35 @@ def test_the_multi_query_retriever_calls_one_embedder_from_many_threads(store: I
     )
     found = many.run(queries=list(QUESTIONS))["documents"]
     assert {one.meta["name"] for one in found} == set(QUESTIONS.values())
+
+
+def test_a_pipeline_that_pauses_at_its_writer_goes_on_without_a_request(
+    store: InMemoryDocumentStore, gateway: Any
+) -> None:
+    """The snapshot holds the documents with their embeddings."""
+    breakpoints = pytest.importorskip("haystack.dataclasses.breakpoints")
+    errors = pytest.importorskip("haystack.core.errors")
+    pipeline = indexing(store)
+    with pytest.raises(errors.BreakpointException) as caught:
+        pipeline.run({"embedder": {"documents": documents()}}, break_point=breakpoints.Breakpoint("writer"))
+    assert store.count_documents() == 0
+    paid = gateway.paid_inputs()
+    assert paid == len(TEXTS)
+    saved = breakpoints.PipelineSnapshot.from_dict(json.loads(json.dumps(caught.value.pipeline_snapshot.to_dict())))
+    Pipeline.loads(pipeline.dumps()).run({}, pipeline_snapshot=saved)
+    assert all(one.embedding for one in store.filter_documents())
+    assert store.count_documents() == len(TEXTS)
+    assert gateway.paid_inputs() == paid
+
+
+def test_an_agent_may_search_through_a_tool(store: InMemoryDocumentStore) -> None:
+    """A tool's parameters are read from the signature of `run`; a tool is saved with its component."""
+    tools = pytest.importorskip("haystack.tools")
+    indexing(store).run({"embedder": {"documents": documents()}})
+    tool = tools.ComponentTool(OpenRouterTextEmbedder(model=MARKED), name="embed", description="Embeds a question.")
+    assert tool.parameters["required"] == ["text"]
+    loaded = tools.ComponentTool.from_dict(tool.to_dict())
+    retriever = InMemoryEmbeddingRetriever(store, top_k=1)
+    for question, name in QUESTIONS.items():
+        embedding = loaded.invoke(text=question)["embedding"]
+        assert retriever.run(query_embedding=embedding)["documents"][0].meta["name"] == name

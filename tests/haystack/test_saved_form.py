@@ -65,6 +65,11 @@ EVERYTHING: dict[str, Any] = {
     "app_title": "title",
     "app_categories": ("a", "b"),
     "extra_headers": {"X-One": "1", "X-Token": Secret.from_env_var("PROXY_TOKEN", strict=False)},
+    "http_client_kwargs": {
+        "headers": {"type": "os.path"},
+        "limits": {"max_connections": 2},
+        "trust_env": False,
+    },
     "extra_body": {"type": "os.path", "inner": {"type": "single", "device": "cpu"}},
 }
 ONLY_DOCUMENTS: dict[str, Any] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,6 +89,32 @@ def test_known_documents_are_not_embedded_again(make: Make, gateway: LocalGatewa
     for _ in range(2):
         index(documents, records, store, cleanup=None)
     assert [len(body["input"]) for body in bodies(gateway)] == [5]
+
+
+@pytest.mark.filterwarnings("ignore:Using SHA-1:UserWarning")
+@pytest.mark.parametrize("cached", [False, True])
+def test_an_index_that_stops_half_way_goes_on_and_pays_the_rest(
+    make: Make, gateway: LocalGateway, tmp_path: Path, cached: bool
+):
+    """LangChain records what a store has taken, batch by batch; a cache keeps what landed of the batch that failed."""
+    more = {"batch_size": 25, "max_concurrency": 1, **({"cache": str(tmp_path / "e.sqlite")} if cached else {})}
+    records = InMemoryRecordManager(namespace="test")
+    records.create_schema()
+    store = InMemoryVectorStore(make(**more))
+    documents = [Document(page_content=f"sentence number {n}", metadata={"source": str(n)}) for n in range(600)]
+
+    def start() -> None:
+        index(documents, records, store, cleanup=None, batch_size=100)
+
+    gateway.trouble("status", status=402, after=14, times=None)
+    with pytest.raises(InsufficientCreditsError):
+        start()
+    assert len(store.store) == 300
+    assert gateway.paid_inputs() == 350
+    gateway.reset()
+    start()
+    assert len(store.store) == 600
+    assert gateway.paid_inputs() == (250 if cached else 300)
 
 
 async def test_a_store_is_searched_inside_a_running_loop(make: Make):

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from langchain_openrouter_embeddings import OpenRouterEmbeddings
-from openrouter_embeddings import Content, EmbeddingError, ImagePart, InputError
+from openrouter_embeddings import ConfigurationError, Content, EmbeddingError, ImagePart, InputError
 
 Make = Callable[..., OpenRouterEmbeddings]
 
@@ -52,7 +52,9 @@ def test_a_picture_may_be_given_in_any_way(make: Make, embed: Any, files: dict[s
     data = files["red"].read_bytes()
     part = ImagePart.from_bytes(data, "image/png")
     rows = embed(
-        make(model=SEES, dimensions=128), "embed_images", [files["red"], str(files["red"]), data, part.url, part]
+        make(model=SEES, dimensions=128),
+        "embed_images",
+        [files["red"], str(files["red"]), data, io.BytesIO(data), part.url, part],
     )
     assert all(row == rows[0] for row in rows)
     assert make(model=SEES, dimensions=128).embed_image(uris=[str(files["red"])]) == rows[:1]
@@ -66,6 +68,25 @@ def test_bytes_say_what_picture_they_are(kind: str):
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, kind)
     assert ImagePart.of(file.getvalue()).url.startswith(f"data:image/{kind.lower()};base64,")
+
+
+@pytest.mark.parametrize("one", ["car.png", b"data", Path("car.png"), io.BytesIO(b"data")])
+def test_one_picture_in_place_of_a_list_is_named_with_the_method(make: Make, embed: Any, gateway: Any, one: Any):
+    """Iterating it would embed its letters."""
+    with pytest.raises(InputError, match=r"Pictures came as one .*embed_images takes a list; wrap it"):
+        embed(make(model=SEES), "embed_images", one)
+    with pytest.raises(InputError, match=r"embed_image takes a list"):
+        make(model=SEES).embed_image("car.png")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^a?embed_images: Input 0: "):
+        embed(make(model=SEES), "embed_images", [b"no picture"])
+    assert gateway.embedding_requests() == []
+
+
+@pytest.mark.parametrize("method", ["embed_content", "embed_images", "embed_query", "embed_documents"])
+def test_a_keyword_of_other_classes_is_answered_by_every_method(make: Make, embed: Any, gateway: Any, method: str):
+    with pytest.raises(ConfigurationError, match=r"chunk_size= is no keyword of a call\. Pass batch_size="):
+        embed(make(), method, ["a"], chunk_size=5)
+    assert gateway.embedding_requests() == []
 
 
 @pytest.mark.parametrize("wrong", [b"no picture", "http://example.org/a.png", b""])

@@ -21,6 +21,8 @@ def made():
 async def many(model):
     return await asyncio.gather(*(model.aembed_query(str(number)) for number in range(4)))
 """
+# A loop that is closed with sockets open leaves them to the interpreter, which says so where such warnings are on: no public
+# way of asyncio's closes a socket of a loop that is closed.
 CLOSED = """
 model = made()
 for _ in range(3):
@@ -48,8 +50,9 @@ async def main():
 asyncio.run(main())
 """
 NESTED = """
-import nest_asyncio
+import nest_asyncio, warnings
 nest_asyncio.apply()
+warnings.simplefilter("always")
 
 async def main():
     model = made()

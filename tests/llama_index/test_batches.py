@@ -198,6 +198,13 @@ def test_the_bar_moves_with_every_batch_and_shows_the_cost(make, batch, monkeypa
     assert all(re.fullmatch(r"\d+\.\d{4} USD", cost) for cost in costs)
 
 
+def test_the_bar_comes_to_its_end_where_texts_are_empty(make, batch, monkeypatch):
+    steps = []
+    monkeypatch.setattr(tqdm, "update", lambda self, step=1: steps.append(step) or setattr(self, "n", self.n + step))
+    batch(make(on_empty="zero", batch_size=8), ["", *TEXTS, ""], show_progress=True)
+    assert sum(steps) == 42
+
+
 def test_observers_are_told_what_was_spent_and_who_served_it_and_no_key(make, batch, embeddings_gateway):
     embeddings_gateway.trouble("status", status=503, retry_after=0.01)
     handler, debug = Kept(), LlamaDebugHandler(print_trace_on_end=False)

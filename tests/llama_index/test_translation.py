@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from dataclasses import fields
 from typing import get_type_hints
 
@@ -13,7 +15,7 @@ from llama_index.core.storage.kvstore import SimpleKVStore
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from llama_index.embeddings.openrouter import OpenRouterEmbedding
-from openrouter_embeddings import ClientOptions, ConfigurationError, MemoryCache, Options
+from openrouter_embeddings import BudgetExceededError, ClientOptions, ConfigurationError, MemoryCache, Options, Usage
 from openrouter_embeddings.options import meaning_of
 
 from .conftest import Counting
@@ -204,3 +206,43 @@ def test_an_assigned_option_takes_effect(make):
     embedder.dimensions = 32
     assert len(embedder.get_text_embedding("a text")) == 32
     assert len(embedder.model_copy(update={"dimensions": 16}).get_text_embedding("a text")) == 16
+
+
+def test_totals_and_budget_go_on_when_an_option_is_assigned(make):
+    cost = make().client.embed_documents(["a text"]).usage.cost
+    embedder = make(max_cost=1.5 * cost)
+    for timeout in (30.0, 31.0):
+        embedder.timeout = timeout
+        embedder.get_text_embedding("a text")
+    assert embedder.usage.requests == 2
+    assert embedder.usage.cost == pytest.approx(2 * cost)
+    embedder.timeout = 32.0
+    with pytest.raises(BudgetExceededError):
+        embedder.get_text_embedding("a text")
+    assert copy.deepcopy(embedder).usage == pickle.loads(pickle.dumps(embedder)).usage == Usage()
+
+
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("get_query_embedding", "a"),
+        ("get_text_embedding", "a"),
+        ("aget_query_embedding", "a"),
+        ("aget_text_embedding", "a"),
+        ("get_text_embedding_batch", ["a"]),
+        ("aget_text_embedding_batch", ["a"]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("chunk_size", "chunk_size= is no keyword of a call. Pass batch_size= when the object is made."),
+        ("show_progress_bar", "show_progress_bar= is called show_progress= in the methods that take many texts."),
+    ],
+)
+async def test_a_keyword_of_other_classes_is_answered_by_every_method(make, method, given, word, says):
+    with pytest.raises(ConfigurationError) as caught:
+        answer = getattr(make(), method)(given, **{word: 5})
+        if method.startswith("a"):
+            await answer
+    assert str(caught.value) == says

@@ -15,7 +15,7 @@ CORE = PACKAGES / "core/src/openrouter_embeddings"
 CORE_NAME = "openrouter_embeddings"
 
 VALUES = {
-    "_alive", "_fork", "_matrix", "_json", "_secret", "_validate", "errors", "results", "usage", "content", "inputs", "option_types", "options", "words", "preferences",
+    "_alive", "_fork", "_warn", "_matrix", "_json", "_secret", "_validate", "errors", "results", "usage", "content", "inputs", "option_types", "options", "words", "preferences",
     "gateways", "limiter",
     "stream",
 }  # fmt: skip
@@ -25,11 +25,11 @@ WINGS: dict[str, set[str]] = {
     # wing: what of the core it may import besides itself; between wings through the face only
     "profiles": set(),
     "_limits": set(),
-    "cache": {"errors", "_fork"},
+    "cache": {"errors", "_fork", "_warn"},
     "_protocol": {"_matrix", "errors", "results", "usage", "gateways", "profiles", "_limits"},
     "_flows": VALUES | {"_protocol", "profiles", "_limits", "cache"},
     "_transport": {"errors", "_fork", "_protocol"},
-    "_runtime": {"errors", "limiter", "_fork", "_flows", "_protocol", "_limits", "cache"},
+    "_runtime": {"errors", "limiter", "_fork", "_warn", "_flows", "_protocol", "_limits", "cache"},
     "checks": VALUES | {"_flows", "_protocol", "profiles", "_limits"},
     "client": VALUES | {"_flows", "_runtime", "_transport", "_limits", "_protocol", "checks", "cache", "profiles"},
     "cli": {"__init__", "_matrix", "gateways"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,14 @@ def test_the_extras_name_the_packages_at_the_same_version() -> None:
     assert sorted(extras["all"]) == sorted(
         line for name in ("langchain", "llama-index", "haystack", "gateway") for line in extras[name]
     )
+
+
+def test_llama_hub_finds_both_classes() -> None:
+    """Its index is made of this table."""
+    whole = tomllib.loads((ROOT / "packages/llama-index/pyproject.toml").read_text(encoding="utf-8"))
+    hub = whole["tool"]["llamahub"]
+    source = (ROOT / "packages/llama-index/src" / hub["import_path"].replace(".", "/") / "__init__.py").read_text()
+    assert hub["class_authors"].keys() == set(re.findall(r"\bOpenRouter\w+", source))
 
 
 def test_the_command_line_is_an_extra() -> None:

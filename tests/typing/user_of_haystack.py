@@ -7,6 +7,7 @@ from haystack.utils import Secret
 
 from haystack_integrations.components.embedders.openrouter_embeddings import (
     OpenRouterDocumentEmbedder,
+    OpenRouterDocumentImageEmbedder,
     OpenRouterTextEmbedder,
 )
 
@@ -23,7 +24,9 @@ pipeline = Pipeline()
 pipeline.add_component("embedder", documents)
 found = documents.run([Document(content="a text")])["documents"]
 cost: float = queries.usage.cost
+pictures = OpenRouterDocumentImageEmbedder(model="google/gemini-embedding-2", root_path="photos", image_size=(512, 512))
 
+OpenRouterDocumentImageEmbedder(model="m", prefix="a ")  # type: ignore[arg-type]
 OpenRouterTextEmbedder(model="m", on_empty="zreo")  # type: ignore[arg-type]
 OpenRouterTextEmbedder(model="m", on_too_long="cut")  # type: ignore[arg-type]
 OpenRouterTextEmbedder(model="m", provider={"data_colection": "deny"})  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_openrouter_embeddings import OpenRouterEmbeddings
+from openrouter_embeddings import Content, ImagePart
 
 embeddings = OpenRouterEmbeddings(
     model="qwen/qwen3-embedding-8b", dimensions=1024, on_empty="zero", provider={"data_collection": "deny"}
@@ -14,9 +15,17 @@ anything: Embeddings = embeddings
 store = InMemoryVectorStore(embeddings)
 row: list[float] = embeddings.embed_query("a question")
 rows: list[list[float]] = embeddings.embed_images(["photo.jpg"])
+together: list[list[float]] = embeddings.embed_content(["a text", Content.of("a car", ImagePart.of("car.jpg"))])
+
+
+async def on_a_loop() -> list[list[float]]:
+    return await embeddings.aembed_images([b"data"]) + await embeddings.aembed_content(["a text"])
+
+
 cost: float = embeddings.usage.cost
 positional = OpenRouterEmbeddings("qwen/qwen3-embedding-8b", max_cost=1)
 
+embeddings.embed_images([3])  # type: ignore[list-item]
 OpenRouterEmbeddings(model="m", on_empty="zreo")  # type: ignore[arg-type]
 OpenRouterEmbeddings(model="m", on_empty="null")  # type: ignore[arg-type]
 OpenRouterEmbeddings(model="m", on_error="null")  # type: ignore[arg-type]

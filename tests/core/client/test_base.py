@@ -69,7 +69,7 @@ def test_a_key_from_the_environment_stays_there(monkeypatch):
 @pytest.mark.parametrize("name", ["http_client", "async_http_client"])
 def test_a_client_with_an_http_client_of_the_users_does_not_pickle(name):
     own = httpx.Client() if name == "http_client" else httpx.AsyncClient()
-    with pytest.raises(ConfigurationError, match=r"cannot be pickled\. Create it in each process"):
+    with pytest.raises(ConfigurationError, match=r"cannot be pickled\. Give a function that makes one"):
         pickle.dumps(Client(MODEL, **{name: own}))
     copy.deepcopy(Client(MODEL, **{name: own}))
     if isinstance(own, httpx.Client):

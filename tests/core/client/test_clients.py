@@ -100,6 +100,21 @@ def test_progress_is_reported_in_inputs(make):
     assert reported == [(3, 4), (4, 4)]
 
 
+@pytest.mark.parametrize("on_empty", ["zero", "null"])
+def test_progress_comes_to_its_end_where_texts_are_empty(make, on_empty):
+    """Of these alone, or beside others."""
+    reported: list[tuple[int, int]] = []
+
+    def tell(done, of):
+        reported.append((done, of))
+
+    client = make(on_empty=on_empty, batch_size=2, max_concurrency=1, dimensions=64)
+    client.embed_documents(["", "a", "", "b", "c"], on_progress=tell)
+    assert reported == [(4, 5), (5, 5)]
+    client.embed_documents(["", ""], on_progress=tell)
+    assert reported[2:] == [(2, 2)]
+
+
 def test_every_option_arrives(make, embeddings_gateway):
     make(
         provider={"order": ["deepinfra"], "data_collection": "deny", "max_price": {"prompt": 1}},

@@ -104,6 +104,11 @@ def test_a_call_is_one_span_with_what_it_has_spent_and_who_served_it(make, embed
         f"{OURS}inputs": 4,
         f"{OURS}providers": result.providers,
         **{f"{OURS}{name}": number for name, number in spent.items()},
+        "openinference.span.kind": "EMBEDDING",
+        "embedding.model_name": MODEL,
+        "llm.token_count.prompt": result.usage.prompt_tokens,
+        "llm.token_count.total": result.usage.total_tokens,
+        "llm.cost.total": result.usage.cost,
     }
     assert span.attributes[f"{OURS}cost"] > 0
     for canary in (KEY, "Quillfeather"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import sys
 from typing import Any
@@ -11,7 +10,14 @@ import certifi
 import httpcore
 import pytest
 
-from openrouter_embeddings._transport.pools import LoopPool, ThreadsPool, _trusted, async_pool, sync_pool
+from openrouter_embeddings._transport.pools import (
+    LoopConnections,
+    LoopPool,
+    ThreadsPool,
+    _trusted,
+    async_pool,
+    sync_pool,
+)
 from openrouter_embeddings._transport.proxies import Route
 from openrouter_embeddings.errors import ConfigurationError
 
@@ -160,24 +166,18 @@ def test_an_exchange_that_fails_counts_as_ended():
     assert pool.closed == 1
 
 
-async def test_a_loops_pool_that_is_retired_in_use_closes_with_the_last_exchange():
+async def test_a_loops_pool_that_is_closed_in_use_closes_with_the_last_exchange():
     pool = Pool()
     shared = LoopPool(pool)
-    with shared, shared:
-        retiring = asyncio.create_task(shared.retire())
-        await asyncio.sleep(0)
+    async with shared, shared:
+        await shared.aclose()
         assert not pool.closed
-    await retiring
     assert pool.closed == 1
 
 
-async def test_a_loops_pool_that_is_retired_closes_with_its_loop_too():
+async def test_a_loops_pool_that_is_not_used_is_closed_at_once():
     pool = Pool()
-    with (shared := LoopPool(pool)):
-        retiring = asyncio.create_task(shared.retire())
-        await asyncio.sleep(0)
-        retiring.cancel()
-        await asyncio.wait([retiring])
+    await LoopPool(pool).aclose()
     assert pool.closed == 1
 
 
@@ -191,5 +191,5 @@ async def test_a_loops_pool_that_is_retired_closes_with_its_loop_too():
     ],
 )
 async def test_a_connection_that_is_busy_for_nobody_is_stranded(connections, stranded):
-    with (shared := LoopPool(Pool(*connections))):
+    async with (shared := LoopConnections(Pool(*connections))):
         assert shared.has_stranded_connection() is stranded

@@ -174,10 +174,12 @@ def limiter(name: str, value: Any) -> Any:
 
 
 def http_client(*, is_async: bool) -> Check:
-    """Take a client of httpx, of the right colour."""
+    """Take a client of httpx, of the right colour, or a function that makes one."""
     wanted = "httpx.AsyncClient" if is_async else "httpx.Client"
 
     def check(name: str, value: Any) -> Any:
+        if callable(value) and not isinstance(value, type):
+            return function(name, value)
         send = getattr(value, "send", None)
         if not callable(send) or not callable(getattr(value, "build_request", None)) or isinstance(value, type):
             raise ConfigurationError(f"{name} takes an {wanted}, not {type(value).__name__}.")

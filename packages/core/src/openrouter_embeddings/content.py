@@ -10,6 +10,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
@@ -186,8 +187,10 @@ class ImagePart(_FromData):
         return cls(url)
 
     @classmethod
-    def of(cls, image: ImagePart | str | os.PathLike[str] | bytes) -> ImagePart:
+    def of(cls, image: ImagePart | str | os.PathLike[str] | bytes | BytesIO) -> ImagePart:
         """Return the part of a picture that is given as a path, an https or data URL, or its bytes (PNG, JPEG, GIF, WebP)."""
+        if isinstance(image, BytesIO):
+            image = image.getvalue()
         if isinstance(image, (bytes, bytearray, memoryview)):
             head = bytes(image[:16])
             kind = next((kind for kind, begins in _IMAGES.items() if re.match(begins, head, re.DOTALL)), None)
@@ -198,11 +201,9 @@ class ImagePart(_FromData):
             return cls.from_bytes(image, kind)
         if isinstance(image, ImagePart):
             return image
-        return (
-            cls(image)
-            if isinstance(image, str) and re.match("https?:|data:", image, re.IGNORECASE)
-            else cls.from_file(image)
-        )
+        if isinstance(image, str) and re.match("https?:|data:", image, re.IGNORECASE):
+            return cls(image)
+        return cls.from_file(image)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

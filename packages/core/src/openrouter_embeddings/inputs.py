@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import BytesIO
 from itertools import filterfalse
 from typing import Any, Literal, TypeAlias
 
@@ -20,8 +21,8 @@ Input: TypeAlias = str | Content
 InputType: TypeAlias = Literal["query", "document"]
 
 
-Image: TypeAlias = str | os.PathLike[str] | bytes | ImagePart
-"""A picture: its path, its https or data URL, its bytes, or a part that holds it."""
+Image: TypeAlias = str | os.PathLike[str] | bytes | BytesIO | ImagePart
+"""A picture: its path, its https or data URL, its bytes, also in a `BytesIO`, or a part that holds it."""
 
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -32,9 +33,11 @@ def contents_of(images: Iterable[Image]) -> list[Input]:
     """Return the content of each picture.
 
     Raises:
-        InputError: Something is no picture; `positions` says which.
+        InputError: Something is no picture, and `positions` says which; or one picture came in place of a list.
         OSError: A file cannot be read.
     """
+    if isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview, BytesIO, ImagePart)):
+        raise InputError(f"Pictures came as one {type(images).__name__}. embed takes a list; wrap it: [picture].")
     contents: list[Input] = []
     for position, image in enumerate(images):
         try:

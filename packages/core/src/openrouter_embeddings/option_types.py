@@ -70,5 +70,5 @@ class ClientOptions(TypedDict, total=False):
     extra_body: Mapping[str, Any] | None
     limiter: Limiter | None
     before_request: Callable[[int], object] | None
-    http_client: httpx.Client | None
-    async_http_client: httpx.AsyncClient | None
+    http_client: httpx.Client | Callable[[], httpx.Client] | None
+    async_http_client: httpx.AsyncClient | Callable[[], httpx.AsyncClient] | None

@@ -193,16 +193,17 @@ class Options:
         " of `limiter`.",
         shown=False,
     )
-    http_client: httpx.Client | None = _option(
+    http_client: httpx.Client | Callable[[], httpx.Client] | None = _option(
         None,
         must_be.http_client(is_async=False),
-        "Your own `httpx.Client`; it stays yours to close and does not pickle.",
+        "Your own `httpx.Client`, which stays yours to close and does not pickle; or a function that makes one: it is called in"
+        " each process, and what it has made is closed with the client.",
         shown=False,
     )
-    async_http_client: httpx.AsyncClient | None = _option(
+    async_http_client: httpx.AsyncClient | Callable[[], httpx.AsyncClient] | None = _option(
         None,
         must_be.http_client(is_async=True),
-        "Your own `httpx.AsyncClient`, good for one event loop.",
+        "Your own `httpx.AsyncClient`, good for one event loop; or a function that makes one, called on each.",
         shown=False,
     )
 

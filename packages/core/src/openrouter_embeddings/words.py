@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, get_args
@@ -31,7 +31,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "max_retries": "retries num_retries",
     "cache": "cache_path cache_dir cache_folder embeddings_cache",
     "max_cost": "budget max_budget",
-    "on_too_long": "truncate truncation truncate_input_tokens truncate_prompt_tokens",
+    "on_too_long": "truncate truncation truncate_input_tokens truncate_prompt_tokens trucate",  # the last one is NVIDIA's
     "query_prefix": "query_instruction query_instruct",
     "document_prefix": "text_instruction embed_instruction document_instruction text_prefix passage_prefix",
     "app_url": "site_url http_referer",
@@ -41,6 +41,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "http_client": "httpx_client",
     "async_http_client": "http_async_client async_httpx_client httpx_async_client",
     "meta_fields_to_embed": "metadata_fields_to_embed",
+    "progress_bar": "show_progress_bar show_progress",
 }
 """Our name, and what others call the same."""
 
@@ -64,7 +65,7 @@ _NOT_NEEDED: Mapping[str, str] = {
     " limiter= takes a limiter that other clients share, and before_request= a function that waits, as a limiter's acquire does",
     "openai_proxy proxy proxies": "the proxy of HTTPS_PROXY is used, and http_client= takes a client with another",
     "http_client_kwargs httpx_client_kwargs": "timeout=, extra_headers= and the proxy of HTTPS_PROXY cover most of it,"
-    " and http_client= takes a whole httpx.Client",
+    " and http_client= takes an httpx.Client, or a function that makes one",
     "client async_client use_async_client": "the client is made of the options, in both colours: .client and .async_client",
     "verify_ssl verify ssl_verify": "certificates are checked, SSL_CERT_FILE names a CA of yours, and http_client= takes a"
     " client with other rules",
@@ -72,6 +73,7 @@ _NOT_NEEDED: Mapping[str, str] = {
     "user_agent": "extra_headers={'user-agent': ...} replaces it",
     "reuse_client": "one client serves every thread and every event loop",
     "mode": "the method that is called says whether a text is a query or a document",
+    "usage_telemetry_enabled": "nothing is reported to anybody",
     "device trust_remote_code tokenizer_kwargs": "the model runs at the provider's",
 }
 """What others need, and why there is nothing to set here."""
@@ -89,6 +91,7 @@ class Words:
         names: What the framework calls something of the core's: an option, a method.
         reasons: Options that are not taken, and why not: in front of what is said to everybody.
         values: Values of options that are not taken, and why not.
+        calls: Keywords of calls elsewhere, and what those of the calls here are called.
         resume: What to do about the rest where some embeddings have landed.
     """
 
@@ -96,6 +99,7 @@ class Words:
     names: Mapping[str, str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    calls: Mapping[str, str] = field(default_factory=dict)
     resume: str = RESUME_HINT
 
     def check_options(self, given: Iterable[str]) -> None:
@@ -114,6 +118,8 @@ class Words:
         """Raise `ConfigurationError` for a keyword that a call does not take, and say where it belongs."""
         for name in given:
             ours = self._ours(name)
+            if name in self.calls:
+                raise ConfigurationError(f"{name}= is called {self.calls[name]}= in the methods that take many texts.")
             if name in _OF_EMBED:
                 raise ConfigurationError(
                     f"{name}= is for .client.embed(texts, input_type=..., resume=..., on_progress=...) and"
@@ -189,24 +195,27 @@ NO_NULL = (
 )
 """Why `on_error` and `on_empty="null"` are not taken where a framework's methods return a list of floats for each text."""
 
-_NUMBERS: Mapping[str, type[int | float]] = {"int": int, "float": float}
+_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_READ: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": lambda text: _TRUTH[text.lower()]}
+"""What makes a value of each type of option out of its text, as pydantic does."""
 _CORE = Words(options=[option.name for option in fields(Options)])
 check_known = _CORE.check_options
 
 
-def with_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options with the numbers that settings files write as text, and those of numpy, as Python's own."""
-    kinds = {option.name: _NUMBERS.get(str(option.type).removesuffix(" | None")) for option in fields(Options)}
-    return {name: _as_number(kinds.get(name), value) for name, value in options.items()}
+def with_plain_values(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with the numbers and truths that settings files write as text, and those of numpy, as Python's own."""
+    kinds = {option.name: str(option.type).removesuffix(" | None") for option in fields(Options)}
+    return {name: _plain(kinds.get(name), value) for name, value in options.items()}
 
 
-def _as_number(kind: type[int | float] | None, value: Any) -> Any:
+def _plain(kind: str | None, value: Any) -> Any:
+    read = _READ.get(kind or "")
     is_text = isinstance(value, str)
-    if kind is None or not (is_text or hasattr(value, "dtype")):
+    if read is None or not (is_text or hasattr(value, "dtype")):
         return value
     try:
-        return kind(value) if is_text else value.item()
-    except ValueError:
+        return read(value) if is_text else value.item()
+    except (ValueError, KeyError):
         return value  # the option's own check says what it takes
 
 

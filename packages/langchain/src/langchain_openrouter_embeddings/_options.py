@@ -12,7 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 from openrouter_embeddings import ClientOptions, ConfigurationError, Gateway, Options
 from openrouter_embeddings.option_types import Compression, EncodingFormat, ErrorOrZero, OnTooLong
 from openrouter_embeddings.options import ERROR_OR_ZERO, meaning_of
-from openrouter_embeddings.words import NO_NULL, Words, with_numbers
+from openrouter_embeddings.words import NO_NULL, Words, with_plain_values
 
 _ALIASES = {"openrouter_api_key": "api_key", "openrouter_api_base": "base_url"}
 DEFAULTS = {option.name: option.default for option in fields(Options) if option.name != "on_error"}
@@ -95,4 +95,4 @@ def by_name(options: Mapping[str, Any]) -> dict[str, Any]:
     for alias, name in _ALIASES.items():
         if alias in options and name in options:
             raise ConfigurationError(f"{alias} and {name} are the same option. Give one of them.")
-    return with_numbers({_ALIASES.get(name, name): value for name, value in options.items()})
+    return with_plain_values({_ALIASES.get(name, name): value for name, value in options.items()})

@@ -70,6 +70,7 @@ class EmbedCall:
         self.workers = Workers(settings.max_concurrency)
         tell = settings.on_progress
         self._progress = ProgressReports(tell, inputs.index_of_position) if tell is not None else None
+        self._note_done(self.empty_inputs)
         duplicates = len(inputs.index_of_position) - len(inputs)
         if duplicates:
             self.outcome.spend(Usage(deduplicated=duplicates))
@@ -129,8 +130,7 @@ class EmbedCall:
     def take_resumed(self, members: Sequence[int], rows: Matrix) -> None:
         """Take what an earlier, failed call paid for. The first report of this one counts it."""
         self.rows.write(members, rows)
-        if self._progress is not None:
-            self._progress.note(members)
+        self._note_done(members)
 
     def take_cached(self, members: Sequence[int], known: Mapping[bytes, bytes]) -> None:
         """Take what an earlier call paid for. What has another width than is expected is not taken."""
@@ -173,6 +173,11 @@ class EmbedCall:
         """Remember why inputs have no embedding."""
         self.failures |= dict.fromkeys(members, error)
 
+    def _note_done(self, members: Sequence[int]) -> None:
+        """Count inputs that cost nothing, for the next report."""
+        if self._progress is not None:
+            self._progress.note(members)
+
     def report_done(self, members: Sequence[int]) -> None:
         """Tell the caller how many inputs are done, now that these are."""
         if self._progress is not None:
@@ -183,6 +188,7 @@ class EmbedCall:
     def result(self) -> EmbeddingResult:
         """Return every embedding in input order."""
         self._settle_empty()
+        self.report_done(())  # where nothing had to be sent, nothing has been told yet
         outcome, index_of_position = self.outcome, self.inputs.index_of_position
         some_missing = bool(self.failures or self.empty_inputs)
         return EmbeddingResult(

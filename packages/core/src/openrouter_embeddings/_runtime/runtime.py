@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,6 +13,7 @@ from openrouter_embeddings._flows import InFlightRegistry
 from openrouter_embeddings._fork import ForkAware, Lock
 from openrouter_embeddings._limits import TrafficLimiter
 from openrouter_embeddings._protocol import Response, TransportFailure
+from openrouter_embeddings._warn import warn
 from openrouter_embeddings.cache import GuardedCache
 from openrouter_embeddings.limiter import Limiter, LimiterWarning
 
@@ -95,7 +95,7 @@ class Runtime(ForkAware):
         if not self._has_reported:
             self._has_reported = True
             message = f"The limiter could not take a lease back ({type(failed).__name__}); going on."
-            warnings.warn(message, LimiterWarning, stacklevel=2)
+            warn(message, LimiterWarning)
 
     def end_call(self, scope: CancelScope, *, wait: bool) -> None:
         """Give up what a call has claimed in the cache and not stored, now or in a thread."""

@@ -8,7 +8,8 @@ import re
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
+from functools import partial
 from typing import Any, TypeAlias
 
 import httpcore
@@ -22,8 +23,7 @@ from .body import Body
 from .deadline import with_deadline
 from .failures import failure_of
 from .leftover import has_trailing_bytes
-from .pools import LoopPool, LoopPools, ThreadsPool, async_pool, sync_pool
-from .proxies import Route
+from .pools import Key, LoopConnections, LoopPool, LoopPools, ThreadsPool, async_pool, sync_pool
 from .targets import Headers, Target
 from .user_clients import aexchange_with, exchange_with
 
@@ -45,8 +45,8 @@ class HttpTransport:
     Args:
         headers: Gives the headers of one request, with the key or without.
         connections: How many idle connections to keep.
-        http_client: The user's own client for threads, or None.
-        async_http_client: The user's own client for asyncio, or None.
+        http_client: The user's own client for threads, or a function that makes one, or None.
+        async_http_client: The user's own client for asyncio, or a function that makes one, or None.
     """
 
     def __init__(
@@ -54,15 +54,15 @@ class HttpTransport:
         *,
         headers: Callable[[bool], Headers],
         connections: int,
-        http_client: httpx.Client | None = None,
-        async_http_client: httpx.AsyncClient | None = None,
+        http_client: httpx.Client | Callable[[], httpx.Client] | None = None,
+        async_http_client: httpx.AsyncClient | Callable[[], httpx.AsyncClient] | None = None,
     ) -> None:
         self._headers = headers
         self._connections = connections
         self._given, self._given_async = http_client, async_http_client
         self._lock = Lock()
         self._targets: dict[str, Target] = {}
-        self._pools: dict[tuple[Route, bool], ThreadsPool] = {}
+        self._pools: dict[Key, ThreadsPool[Any]] = {}
         self._by_loop: ByLoop = weakref.WeakKeyDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -82,7 +82,8 @@ class HttpTransport:
         deadline = time.monotonic() + seconds
         headers = self._headers(keyed)
         if self._given is not None:
-            answer = exchange_with(self._given, url, body, headers, max_bytes=max_bytes, seconds=seconds)
+            with self._user_client(self._given) as client:
+                answer = exchange_with(client, url, body, headers, max_bytes=max_bytes, seconds=seconds)
             return _cleaned(answer, headers)
         target = self._target(url)
         try:
@@ -107,8 +108,8 @@ class HttpTransport:
         """Do the same on the running loop."""
         headers = self._headers(keyed)
         if self._given_async is not None:
-            given = self._given_async
-            answer = await aexchange_with(given, url, body, headers, max_bytes=max_bytes, seconds=seconds)
+            async with await self._user_client_of_loop(self._given_async) as client:
+                answer = await aexchange_with(client, url, body, headers, max_bytes=max_bytes, seconds=seconds)
             return _cleaned(answer, headers)
         target = self._target(url)
         try:
@@ -116,7 +117,7 @@ class HttpTransport:
                 pools = await self._loop_pools()
                 used = self._pool_of_loop(pools, target)
                 try:
-                    with used as pool:
+                    async with used as pool:
                         return _cleaned(await _aread(pool, target.request(body, headers, seconds), max_bytes), headers)
                 except asyncio.CancelledError:
                     self._retire_if_stranded(pools, target, used)
@@ -143,16 +144,33 @@ class HttpTransport:
             target = self._targets[url] = Target.of(url)
         return target
 
-    def _pool(self, target: Target) -> ThreadsPool:
-        key = (target.route, target.tls)
+    def _pool(self, target: Target) -> ThreadsPool[httpcore.ConnectionPool]:
+        make = partial(sync_pool, target.route, tls=target.tls, connections=self._connections)
+        return self._kept((target.route, target.tls), make)
+
+    def _kept(self, key: Key, make: Callable[[], Any]) -> ThreadsPool[Any]:
         with self._lock:
             pool = self._pools.get(key)
             if pool is None:
-                pool = ThreadsPool(sync_pool(target.route, tls=target.tls, connections=self._connections))
-                self._pools[key] = pool
+                pool = self._pools[key] = ThreadsPool(make())
                 # A client that is never closed leaves no open socket behind.
                 weakref.finalize(self, _close_in_same_process, pool)
             return pool
+
+    def _user_client(self, given: httpx.Client | Callable[[], httpx.Client]) -> AbstractContextManager[httpx.Client]:
+        """Return the user's own client, or the one of this process that the user's function has made."""
+        return self._kept(None, given) if callable(given) else nullcontext(given)
+
+    async def _user_client_of_loop(
+        self, given: httpx.AsyncClient | Callable[[], httpx.AsyncClient]
+    ) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        """Do the same for the running loop."""
+        if not callable(given):
+            return nullcontext(given)
+        pools = (await self._loop_pools()).pools
+        if None not in pools:
+            pools[None] = LoopPool(given())
+        return pools[None]
 
     async def _loop_pools(self) -> LoopPools:
         loop = asyncio.get_running_loop()
@@ -161,7 +179,7 @@ class HttpTransport:
             for reference in self._by_loop.keyrefs():  # a list, while other threads add loops of their own
                 if (other := reference()) is not None and other.is_closed():
                     _drop(self._by_loop, other)  # its connections would hold it alive
-            pools: dict[tuple[Route, bool], LoopPool] = {}
+            pools: dict[Key, LoopPool[Any]] = {}
             own = self._by_loop[loop] = LoopPools(_closed_with_loop(weakref.ref(self._by_loop), pools), pools)
             await anext(own.closer)
             # Held from outside, the connections of a transport that nobody closes are not what the garbage collector
@@ -170,25 +188,25 @@ class HttpTransport:
             own.held.atexit = False
         return own
 
-    def _pool_of_loop(self, pools: LoopPools, target: Target) -> LoopPool:
+    def _pool_of_loop(self, pools: LoopPools, target: Target) -> LoopConnections:
         key = (target.route, target.tls)
-        if key not in pools.pools:
-            pools.pools[key] = LoopPool(async_pool(target.route, tls=target.tls, connections=self._connections))
-        return pools.pools[key]
+        pool = pools.pools.get(key)
+        if not isinstance(pool, LoopConnections):
+            pool = LoopConnections(async_pool(target.route, tls=target.tls, connections=self._connections))
+            pools.pools[key] = pool
+        return pool
 
-    def _retire_if_stranded(self, pools: LoopPools, target: Target, used: LoopPool) -> None:
+    def _retire_if_stranded(self, pools: LoopPools, target: Target, used: LoopConnections) -> None:
         """Use a new pool from now on, where a cancellation has left a connection of this one behind."""
         key = (target.route, target.tls)
         if pools.pools.get(key) is used and used.has_stranded_connection():
             del pools.pools[key]
-            task = asyncio.get_running_loop().create_task(used.retire())
+            task = asyncio.get_running_loop().create_task(used.aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
 
-async def _closed_with_loop(
-    by_loop: weakref.ref[ByLoop], pools: dict[tuple[Route, bool], LoopPool]
-) -> AsyncGenerator[None]:
+async def _closed_with_loop(by_loop: weakref.ref[ByLoop], pools: dict[Key, LoopPool[Any]]) -> AsyncGenerator[None]:
     """Close a loop's pools when it ends.
 
     A loop finishes the async generators that were begun on it before it closes, which `asyncio.run` and its kin see
@@ -204,7 +222,7 @@ async def _closed_with_loop(
         # At its own end Python ends what is left of generators where none can wait.
         running = asyncio._get_running_loop()  # noqa: SLF001  the public form raises where there is none
         while pools and running is loop:
-            await pools.popitem()[1].pool.aclose()
+            await pools.popitem()[1].aclose()
 
 
 def _drop(by_loop: ByLoop, loop: asyncio.AbstractEventLoop) -> None:

@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import certifi
 import httpcore
+import httpx
 
 from openrouter_embeddings._fork import Lock
 from openrouter_embeddings.errors import ConfigurationError
@@ -22,7 +23,13 @@ from openrouter_embeddings.errors import ConfigurationError
 from .deadline import DeadlineBackend
 from .proxies import Route, unusable
 
+P = TypeVar("P", bound=httpcore.ConnectionPool | httpx.Client)
+A = TypeVar("A", bound=httpcore.AsyncConnectionPool | httpx.AsyncClient)
+Key: TypeAlias = "tuple[Route, bool] | None"
+"""Where a pool leads and whether over TLS; None: what the user's function has made."""
+
 _IDLE_SECONDS = 30.0
+_closing: set[asyncio.Task[None]] = set()
 _CA_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -90,14 +97,20 @@ class LoopPools:
     """The pools of one event loop, and what closes them with it. It must be held: a forgotten generator is finished."""
 
     closer: AsyncGenerator[None]
-    pools: dict[tuple[Route, bool], LoopPool]
+    pools: dict[Key, LoopPool[Any]]
     held: weakref.finalize[..., Any] | None = None
 
     def close_now(self) -> None:
         """Close without waiting, on the loop's thread. A task would be lost, and said to be, if the loop ends now."""
         while self.pools:
-            for connection in self.pools.popitem()[1].pool.connections:
-                _begin(connection.aclose())
+            pool = self.pools.popitem()[1].pool
+            if isinstance(pool, httpcore.AsyncConnectionPool):
+                for connection in pool.connections:
+                    _begin(connection.aclose())
+            else:  # a client of httpx hides its connections
+                closing = asyncio.get_running_loop().create_task(pool.aclose())
+                _closing.add(closing)
+                closing.add_done_callback(_closing.discard)
         _begin(self.closer.aclose())
 
 
@@ -108,16 +121,16 @@ def _begin(closing: Coroutine[Any, Any, None]) -> None:
     closing.close()
 
 
-class ThreadsPool:
-    """A pool of threads' connections. Closed while exchanges use it, it closes with the last of them."""
+class ThreadsPool(Generic[P]):
+    """A pool of threads' connections, or a client of httpx. Closed while exchanges use it, it closes with the last of them."""
 
-    def __init__(self, pool: httpcore.ConnectionPool) -> None:
+    def __init__(self, pool: P) -> None:
         self.pool = pool
         self._lock = Lock()
         self._active = 0
         self._closed = False
 
-    def __enter__(self) -> httpcore.ConnectionPool:
+    def __enter__(self) -> P:
         with self._lock:
             self._active += 1
         return self.pool
@@ -138,23 +151,32 @@ class ThreadsPool:
             self.pool.close()
 
 
-class LoopPool:
-    """A pool of one event loop's connections. Retired while exchanges use it, it closes with the last of them."""
+class LoopPool(Generic[A]):
+    """Likewise, of one event loop."""
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
+    def __init__(self, pool: A) -> None:
         self.pool = pool
         self._active = 0
-        self._unused = asyncio.Event()
+        self._closed = False
 
-    def __enter__(self) -> httpcore.AsyncConnectionPool:
+    async def __aenter__(self) -> A:
         self._active += 1
-        self._unused.clear()
         return self.pool
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._active -= 1
+        if self._closed and not self._active:
+            await self.pool.aclose()
+
+    async def aclose(self) -> None:
+        """Close it, now or with the end of the last exchange."""
+        self._closed = True
         if not self._active:
-            self._unused.set()
+            await self.pool.aclose()
+
+
+class LoopConnections(LoopPool[httpcore.AsyncConnectionPool]):
+    """A pool whose connections can be looked at."""
 
     def has_stranded_connection(self) -> bool:
         """Return whether a connection is busy without an exchange.
@@ -164,10 +186,3 @@ class LoopPool:
         """
         busy = [held for held in self.pool.connections if not held.is_idle() and not held.is_closed()]
         return len(busy) > self._active
-
-    async def retire(self) -> None:
-        """Close it with the end of the last exchange, or of the loop."""
-        try:
-            await self._unused.wait()
-        finally:
-            await self.pool.aclose()

@@ -7,12 +7,12 @@ import os
 import sqlite3
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from openrouter_embeddings._fork import ForkAware, Lock
+from openrouter_embeddings._warn import warn
 
 from .protocol import CacheWarning
 from .sqlite_file import BUSY_SECONDS
@@ -114,7 +114,7 @@ class SqliteFile(ForkAware):
         if not self._warned.is_set():
             self._warned.set()
             message = self.trouble.format(path=self.path, error=str(error).removesuffix("."))
-            warnings.warn(message, CacheWarning, stacklevel=4)
+            warn(message, CacheWarning)
 
     # --------------------------------------------------------------------------------------------------- fork
 

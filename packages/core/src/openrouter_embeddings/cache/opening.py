@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from openrouter_embeddings._warn import warn
 from openrouter_embeddings.errors import ConfigurationError
 
 from .protocol import Cache, CacheWarning, ClaimingCache
@@ -83,7 +83,7 @@ class GuardedCache:
         if not self._reported:
             self._reported = True
             message = f"The cache could not be {what} ({type(failed).__name__}); going on without it."
-            warnings.warn(message, CacheWarning, stacklevel=2)
+            warn(message, CacheWarning)
 
 
 def open_cache(value: Cache | str | os.PathLike[str] | None) -> Cache | None:

@@ -7,11 +7,11 @@ import os
 import sqlite3
 import stat
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from openrouter_embeddings._warn import warn
 from openrouter_embeddings.errors import ConfigurationError
 
 from .protocol import CacheWarning
@@ -168,7 +168,5 @@ def _on_network(path: Path) -> bool:
             best, kind = len(point), fields[2]
     if not kind.startswith(_NETWORK):
         return False
-    warnings.warn(
-        f"The cache {path} lies on {kind}: slower, and safe only if its locks work.", CacheWarning, stacklevel=6
-    )
+    warn(f"The cache {path} lies on {kind}: slower, and safe only if its locks work.", CacheWarning)
     return True

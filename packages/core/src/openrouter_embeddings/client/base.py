@@ -67,8 +67,10 @@ class BaseClient:
         Clients of the same options that are unpickled in one process share everything but their streams.
         """
         options = self._state.options
-        if options.http_client is not None or options.async_http_client is not None:
-            raise ConfigurationError("A client with a custom http_client cannot be pickled. Create it in each process.")
+        if not all(given is None or callable(given) for given in (options.http_client, options.async_http_client)):
+            raise ConfigurationError(
+                "A client with an httpx client of yours cannot be pickled. Give a function that makes one: http_client=make."
+            )
         return (_rebuilt, (type(self), options.given()))
 
     def __copy__(self) -> Self:

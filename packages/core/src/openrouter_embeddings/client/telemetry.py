@@ -1,4 +1,6 @@
-"""What OpenTelemetry receives of a call, in the words of its GenAI conventions: names and numbers, no text, no key.
+"""What OpenTelemetry receives of a call, in the words of its GenAI conventions and of OpenInference's: names and numbers.
+
+No text and no key is among it.
 
 This module loads no part of OpenTelemetry. An application that wants spans has loaded its API, to set a provider.
 """
@@ -98,12 +100,27 @@ def _details(state: ClientState, input_type: InputType, calls: Sequence[EmbedCal
         "openrouter_embeddings.inputs": len(first.inputs.index_of_position),
         "openrouter_embeddings.providers": list(dict.fromkeys(name for one in calls for name in one.outcome.providers)),
         **{f"openrouter_embeddings.{name}": spent for name, spent in usage.to_dict().items() if "tokens" not in name},
+        **_in_openinference(state.options.model, usage),
     }
     if (width := state.dimensions) is not None:
         details["gen_ai.embeddings.dimension.count"] = width
     if first.settings.encoding != "auto":
         details["gen_ai.request.encoding_formats"] = [first.settings.encoding]
     return details
+
+
+def _in_openinference(model: str, usage: Usage) -> dict[str, Any]:
+    """Return what its viewers show and add up. The spans that it makes of the frameworks' own embedders have no numbers.
+
+    Source: openinference-semantic-conventions 0.1.42.
+    """
+    return {
+        "openinference.span.kind": "EMBEDDING",
+        "embedding.model_name": model,
+        "llm.token_count.prompt": usage.prompt_tokens,
+        "llm.token_count.total": usage.total_tokens,
+        "llm.cost.total": usage.cost,
+    }
 
 
 @cache

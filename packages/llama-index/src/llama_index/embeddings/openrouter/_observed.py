@@ -40,7 +40,8 @@ def observed(
             spent = {"usage": usage.total.to_dict(), "providers": list(result.providers)}
             event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: embeddings, **deepcopy(spent)})
             tags = {"model_name": payload["model_name"], **spent}
-            dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=embeddings, tags=tags))
+            # Unchecked: pydantic would look at each number, and copy every list.
+            dispatcher.event(EmbeddingEndEvent.model_construct(chunks=chunks, embeddings=embeddings, tags=tags))
             return embeddings
 
         yield landed, ended

@@ -15,13 +15,14 @@ from pydantic.json_schema import SkipJsonSchema
 from openrouter_embeddings import ClientOptions, ConfigurationError, Gateway, Options
 from openrouter_embeddings.option_types import Compression, EncodingFormat, ErrorOrZero, OnTooLong
 from openrouter_embeddings.options import ERROR_OR_ZERO, meaning_of
-from openrouter_embeddings.words import NO_NULL, Words, with_numbers
+from openrouter_embeddings.words import NO_NULL, Words, with_plain_values
 
 from ._store import StoreCache
 
 if TYPE_CHECKING:  # not in every LlamaIndex that is allowed
     from llama_index.core.rate_limiter import BaseRateLimiter
 
+_PROGRESS = ("show_progress_bar", "show_progress", "progress_bar")
 _ALIASES = {"model": "model_name", "api_base": "base_url"}
 DEFAULTS = {option.name: option.default for option in fields(Options) if option.name not in {"model", "on_error"}}
 
@@ -43,7 +44,8 @@ class EmbeddingOptions(ClientOptions, total=False):
 WORDS = Words(
     options=["model_name", *DEFAULTS, *(name for name in EmbeddingOptions.__annotations__ if name != "on_error")],
     names={" list_models()": " .client.list_models()"},
-    reasons={"on_error": NO_NULL},
+    reasons={"on_error": NO_NULL, **dict.fromkeys(_PROGRESS, "the batch methods take show_progress=True")},
+    calls=dict.fromkeys(_PROGRESS, "show_progress"),
     values={("on_empty", "null"): NO_NULL},
     resume="The same batch call with resume=error.partial embeds only the rest, and so does the call or pipeline without it"
     " where the embedder has a cache=.",
@@ -52,7 +54,7 @@ WORDS = Words(
 
 def by_name(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options under their own names, as a dump or a user gives them; None is none."""
-    given = with_numbers({name: value for name, value in options.items() if value is not None})
+    given = with_plain_values({name: value for name, value in options.items() if value is not None})
     for only_in_a_dump in ("class_name", "address"):
         given.pop(only_in_a_dump, None)
     for alias, name in _ALIASES.items():

@@ -63,6 +63,8 @@ class OpenRouterEmbedding(OptionFields):
     """
 
     _built: tuple[dict[str, Any], Client] | None = PrivateAttr(default=None)
+    _spent: Usage = PrivateAttr(default=Usage())
+    """By clients that were built before."""
 
     def __init__(self, model_name: str | None = None, **options: Unpack[EmbeddingOptions]) -> None:
         """Check every option before any request.
@@ -102,16 +104,24 @@ class OpenRouterEmbedding(OptionFields):
 
     @property
     def client(self) -> Client:
-        """The core client, built anew when an option has been assigned since."""
+        """The core client, built anew when an option has been assigned since: with new limits, and what is left of the budget."""
         options = self._for_client()
         made_of = {"model": self.model_name, **options, "embed_batch_size": self.embed_batch_size}
         if self._built is None or self._built[0] != made_of:
-            WORDS.check_values(options)
-            client = Client(self.model_name, **options)
-            if self.embed_batch_size < client.learned.limits().inputs:
-                client = Client(self.model_name, **{**options, "batch_size": self.embed_batch_size})
-            self._built = (made_of, client)
+            if self._built is not None:
+                self._spent += self._built[1].usage
+            self._built = (made_of, self._new_client(options))
         return self._built[1]
+
+    def _new_client(self, options: dict[str, Any]) -> Client:
+        WORDS.check_values(options)
+        client = Client(self.model_name, **options)
+        narrower: dict[str, Any] = {}
+        if self.embed_batch_size < client.learned.limits().inputs:
+            narrower["batch_size"] = self.embed_batch_size
+        if client.options.max_cost is not None and self._spent.cost:
+            narrower["max_cost"] = max(0.0, client.options.max_cost - self._spent.cost)
+        return Client(self.model_name, **{**options, **narrower}) if narrower else client
 
     @property
     def async_client(self) -> AsyncClient:
@@ -120,8 +130,8 @@ class OpenRouterEmbedding(OptionFields):
 
     @property
     def usage(self) -> Usage:
-        """Tokens, cost and requests so far, in this process."""
-        return self.client.usage
+        """Tokens, cost and requests so far, in this process, whatever has been assigned meanwhile."""
+        return self.client.usage + self._spent
 
     def _embed(self, inputs: Sequence[Input], input_type: InputType, method: str, **more: Any) -> EmbeddingResult:
         with WORDS.for_errors(method=method):
@@ -153,23 +163,27 @@ class OpenRouterEmbedding(OptionFields):
 
     # The base class would look into its own cache and ask its own limiter here, by the text and without its size.
 
-    def get_query_embedding(self, query: str) -> Embedding:
+    def get_query_embedding(self, query: str, **unknown: Any) -> Embedding:
         """Return the embedding of a query."""
+        WORDS.check_call(unknown)
         with observed(self, [query]) as (_, ended):
             return ended(self._embed([query], "query", "get_query_embedding"))[0]
 
-    async def aget_query_embedding(self, query: str) -> Embedding:
+    async def aget_query_embedding(self, query: str, **unknown: Any) -> Embedding:
         """Return the embedding of a query, on the running event loop."""
+        WORDS.check_call(unknown)
         with observed(self, [query]) as (_, ended):
             return ended(await self._aembed([query], "query", "aget_query_embedding"))[0]
 
-    def get_text_embedding(self, text: str) -> Embedding:
+    def get_text_embedding(self, text: str, **unknown: Any) -> Embedding:
         """Return the embedding of a text."""
+        WORDS.check_call(unknown)
         with observed(self, [text]) as (_, ended):
             return ended(self._embed([text], "document", "get_text_embedding"))[0]
 
-    async def aget_text_embedding(self, text: str) -> Embedding:
+    async def aget_text_embedding(self, text: str, **unknown: Any) -> Embedding:
         """Return the embedding of a text, on the running event loop."""
+        WORDS.check_call(unknown)
         with observed(self, [text]) as (_, ended):
             return ended(await self._aembed([text], "document", "aget_text_embedding"))[0]
 
@@ -241,7 +255,7 @@ class OpenRouterEmbedding(OptionFields):
         """Carry the options, never the client."""
         # The base class deletes what cannot be pickled from the very object it is asked about: let that be a copy.
         twin = self.model_copy()
-        twin._built = None  # noqa: SLF001 - our own class
+        twin._built, twin._spent = None, Usage()  # noqa: SLF001 - our own class
         return BaseEmbedding.__getstate__(twin)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -256,6 +270,7 @@ class OpenRouterEmbedding(OptionFields):
         for alive in (getattr(self, name) for name in _ALIVE):
             memo[id(alive)] = alive
         memo[id(self._built)] = None
+        memo[id(self._spent)] = Usage()
         twin = super().__deepcopy__(memo)
         _ = twin.client
         return twin

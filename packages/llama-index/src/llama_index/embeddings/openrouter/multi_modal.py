@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from io import BytesIO
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Unpack
 
 from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.embeddings import MultiModalEmbedding
@@ -16,10 +15,8 @@ from openrouter_embeddings import Input, Partial
 from openrouter_embeddings.inputs import Image, contents_of
 
 from ._observed import observed
-from ._options import WORDS
+from ._options import WORDS, EmbeddingOptions
 from .base import OpenRouterEmbedding
-
-Picture: TypeAlias = Image | BytesIO
 
 
 class OpenRouterMultiModalEmbedding(OpenRouterEmbedding, MultiModalEmbedding):
@@ -43,36 +40,42 @@ class OpenRouterMultiModalEmbedding(OpenRouterEmbedding, MultiModalEmbedding):
         ```
     """
 
+    def __init__(self, model_name: str | None = None, **options: Unpack[EmbeddingOptions]) -> None:
+        """Check every option before any request. See `OpenRouterEmbedding`."""
+        super().__init__(model_name, **options)  # written here too, where type checkers look
+
     @classmethod
     def class_name(cls) -> str:
         """Return the name that saved files carry."""
         return "OpenRouterMultiModalEmbedding"
 
-    def _get_image_embedding(self, img_file_path: Picture) -> Embedding:
+    def _get_image_embedding(self, img_file_path: Image) -> Embedding:
         return self._get_image_embeddings([img_file_path])[0]
 
-    async def _aget_image_embedding(self, img_file_path: Picture) -> Embedding:
+    async def _aget_image_embedding(self, img_file_path: Image) -> Embedding:
         return (await self._aget_image_embeddings([img_file_path]))[0]
 
-    def _get_image_embeddings(self, img_file_paths: list[Picture]) -> list[Embedding]:  # type: ignore[override]
+    def _get_image_embeddings(self, img_file_paths: list[Image]) -> list[Embedding]:  # type: ignore[override]
         method = "get_image_embedding_batch"
         return self._embed(_read(img_file_paths, method), "document", method).tolist()
 
-    async def _aget_image_embeddings(self, img_file_paths: list[Picture]) -> list[Embedding]:  # type: ignore[override]
+    async def _aget_image_embeddings(self, img_file_paths: list[Image]) -> list[Embedding]:  # type: ignore[override]
         method = "aget_image_embedding_batch"
         return (await self._aembed(await asyncio.to_thread(_read, img_file_paths, method), "document", method)).tolist()
 
-    def get_image_embedding(self, img_file_path: Picture) -> Embedding:
+    def get_image_embedding(self, img_file_path: Image, **unknown: Any) -> Embedding:
         """Return the embedding of a picture."""
+        WORDS.check_call(unknown)
         return self._observed_pictures([img_file_path], "get_image_embedding")[0]
 
-    async def aget_image_embedding(self, img_file_path: Picture) -> Embedding:
+    async def aget_image_embedding(self, img_file_path: Image, **unknown: Any) -> Embedding:
         """Return the embedding of a picture, on the running event loop. A file is read in a thread."""
+        WORDS.check_call(unknown)
         return (await self._aobserved_pictures([img_file_path], "aget_image_embedding"))[0]
 
     def get_image_embedding_batch(  # type: ignore[override]  # a list of the base class's fewer types will do
         self,
-        img_file_paths: list[Picture],
+        img_file_paths: list[Image],
         show_progress: bool = False,
         *,
         resume: Partial | None = None,
@@ -95,7 +98,7 @@ class OpenRouterMultiModalEmbedding(OpenRouterEmbedding, MultiModalEmbedding):
 
     async def aget_image_embedding_batch(  # type: ignore[override]
         self,
-        img_file_paths: list[Picture],
+        img_file_paths: list[Image],
         show_progress: bool = False,
         *,
         resume: Partial | None = None,
@@ -107,7 +110,7 @@ class OpenRouterMultiModalEmbedding(OpenRouterEmbedding, MultiModalEmbedding):
         return await self._aobserved_pictures(img_file_paths, method, bar=show_progress, resume=resume)
 
     def _observed_pictures(
-        self, given: list[Picture], method: str, *, bar: bool = False, resume: Partial | None = None
+        self, given: list[Image], method: str, *, bar: bool = False, resume: Partial | None = None
     ) -> list[Embedding]:
         if not given:
             return []
@@ -116,7 +119,7 @@ class OpenRouterMultiModalEmbedding(OpenRouterEmbedding, MultiModalEmbedding):
             return ended(self._embed(pictures, "document", method, resume=resume, on_progress=landed))
 
     async def _aobserved_pictures(
-        self, given: list[Picture], method: str, *, bar: bool = False, resume: Partial | None = None
+        self, given: list[Image], method: str, *, bar: bool = False, resume: Partial | None = None
     ) -> list[Embedding]:
         if not given:
             return []
@@ -130,9 +133,9 @@ def _outlines(pictures: list[Input]) -> list[str]:
     return list(map(repr, pictures))
 
 
-def _read(pictures: Iterable[Picture], method: str) -> list[Input]:
+def _read(pictures: Iterable[Image], method: str) -> list[Input]:
     with WORDS.for_errors(method=method):
-        return contents_of(picture.getvalue() if isinstance(picture, BytesIO) else picture for picture in pictures)
+        return contents_of(pictures)
 
 
 @when_imported("llama_index.core.embeddings.loading")

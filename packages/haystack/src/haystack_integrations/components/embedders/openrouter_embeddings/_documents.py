@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import Any
 
@@ -34,8 +34,8 @@ class DocumentsEmbedder(Embedder):
         failed = {} if self.raise_on_failure else {"failed_documents": list[Document]}
         component.set_output_types(self, documents=list[Document], meta=dict[str, Any], **failed)
 
-    def _input_of(self, document: Document) -> Input:
-        """Return what is embedded of a document, or raise `InputError` without a position."""
+    def _inputs_of(self, documents: list[Document]) -> Sequence[Input | InputError]:
+        """Return what is embedded of each document, or why nothing can be: an error without a position."""
         raise NotImplementedError
 
     def _added_meta(self) -> Mapping[str, Any]:
@@ -126,17 +126,11 @@ class DocumentsEmbedder(Embedder):
             if not isinstance(document, Document):
                 message = f"{name} expects Documents, but item {position} is {type(document).__name__}."
                 raise TypeError(f"{message} To embed a string, use the OpenRouterTextEmbedder.")
-        kept = {
-            position
-            for position, document in enumerate(documents)
-            if self.skip_embedded and document.embedding is not None
-        }
+        kept = [self.skip_embedded and document.embedding is not None for document in documents]
+        inputs = iter(self._inputs_of([document for document, keeps in zip(documents, kept, strict=True) if not keeps]))
         return Run(
             documents,
-            [
-                None if position in kept else self._input_or_error(document)
-                for position, document in enumerate(documents)
-            ],
+            [None if keeps else next(inputs) for keeps in kept],
             client=self.client,
             on_empty=self.on_empty,
             raises=self.raise_on_failure,
@@ -147,19 +141,13 @@ class DocumentsEmbedder(Embedder):
         """Do what `_begin` does."""
         return self._begin(documents)
 
-    def _input_or_error(self, document: Document) -> Input | InputError:
-        try:
-            return self._input_of(document)
-        except InputError as error:
-            return error
-
     def _resumed(self, run: Run) -> dict[str, Partial]:
         """Return what landed of the same inputs in the last run, if that raised: pipelines resume with a snapshot."""
         unfinished, self._unfinished = self._unfinished, None
         return {"resume": unfinished[1]} if unfinished is not None and unfinished[0] == run.digest() else {}
 
     def _keep_unfinished(self, run: Run, error: EmbeddingError) -> None:
-        if self.raise_on_failure and error.partial is not None and error.partial.positions_done:
+        if run.raises(error) and error.partial is not None and error.partial.positions_done:
             self._unfinished = (run.digest(), error.partial)
 
     def __getstate__(self) -> dict[str, Any]:

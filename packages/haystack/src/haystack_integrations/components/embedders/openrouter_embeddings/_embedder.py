@@ -26,8 +26,9 @@ from openrouter_embeddings import (
     Usage,
     UsageTracker,
 )
-from openrouter_embeddings.words import Words, with_numbers
+from openrouter_embeddings.words import Words, with_plain_values
 
+from ._kwargs import check_kwargs, check_saved, made
 from ._options import API_KEY, DEFAULTS
 
 _GATEWAY = TypeAdapter(Gateway)
@@ -45,6 +46,8 @@ class Embedder:
     suffix: str
     input_type: InputType
     on_empty: str
+    extra_headers: Mapping[str, Any] | None
+    http_client_kwargs: Mapping[str, Any] | None
     _client: Client
     _stated: frozenset[str]
     """The options that were given, as opposed to left at their defaults."""
@@ -59,7 +62,7 @@ class Embedder:
         """
         parameters = signature(type(self).__init__).parameters
         words.check_options(name for name in options if name not in parameters)
-        given = {name: _plain(value) for name, value in with_numbers(options).items() if value is not None}
+        given = {name: _plain(value) for name, value in with_plain_values(options).items() if value is not None}
         words.check_values(given)
         if "model" not in given:
             raise ConfigurationError("No model. Pass model=..., e.g. 'qwen/qwen3-embedding-8b'.")
@@ -83,26 +86,35 @@ class Embedder:
                 f"set query_input_type or document_input_type."
             )
             raise ConfigurationError(message)
+        check_kwargs(self.http_client_kwargs)
+        self._connect(words, {name: value for name, value in given.items() if name in DEFAULTS} | for_client)
+
+    def _connect(self, words: Words, for_core: dict[str, Any]) -> None:
+        """Make the client, which opens no connection and asks for no key before the first request: pipelines load without."""
         # Left at its default, the key is the core's business: it knows which variable belongs to which gateway,
         # so that OpenRouter's key never travels to another one.
         key = None if self.api_key == API_KEY else partial(_value_of, self.api_key, "API key")
-        for_core = {name: value for name, value in given.items() if name in DEFAULTS}
         if isinstance(for_core.get("extra_headers"), dict):
             for_core["extra_headers"] = {
-                name: partial(_value_of, value, f"value of header {name!r}") if isinstance(value, Secret) else value
+                name: partial(_value_of, value, _header(name)) if isinstance(value, Secret) else value
                 for name, value in for_core["extra_headers"].items()
             }
-        # It opens no connection and asks for no key before the first request: pipelines load without either.
         with words.for_errors():
-            self._client = Client(**{**for_core, "api_key": key, "base_url": self.api_base_url, **for_client})
+            options = {**for_core, "api_key": key, "base_url": self.api_base_url}
+            if kwargs := self.http_client_kwargs:
+                options["http_client"] = partial(made, kwargs, is_async=False)
+                options["async_http_client"] = partial(made, kwargs, is_async=True)
+            self._client = Client(**options)
 
     def warm_up(self) -> None:
-        """Raises if a key is needed and there is none, before a pipeline has done anything else.
+        """Raises if a key is needed and there is none, or the variable of a header is not set, before a pipeline has begun.
 
         The client connects by itself at first use, from whichever thread that is.
         """
-        if self._client.options.cache is None:  # what is in a cache needs no key
-            self._client.options.key()
+        self._client.options.key()
+        for name, value in (self.extra_headers or {}).items():
+            if isinstance(value, Secret):
+                _value_of(value, _header(name))
 
     async def warm_up_async(self) -> None:
         """Does what `warm_up` does."""
@@ -139,8 +151,8 @@ class Embedder:
         :returns:
             Dictionary with serialized data.
         :raises ValueError:
-            If the API key or a header is a token or a function, or the cache an object: only `Secret.from_env_var`
-            and a path can be saved.
+            If the API key or a header is a token or a function, the cache an object, or an object is in
+            `http_client_kwargs`: only `Secret.from_env_var`, a path and plain values can be saved.
         """
         saved: dict[str, Any] = {}
         for name in signature(type(self).__init__).parameters:
@@ -151,6 +163,7 @@ class Embedder:
         if not isinstance(saved.get("cache", ""), str):
             message = f"A {type(saved['cache']).__name__} cannot be saved. Give the cache as the path of its file."
             raise ConfigurationError(message)
+        check_saved(saved.get("http_client_kwargs"))
         if isinstance(saved.get("gateway"), Gateway):
             saved["gateway"] = _GATEWAY.dump_python(saved["gateway"], mode="json", exclude_defaults=True)
         if "extra_headers" in saved:
@@ -229,10 +242,17 @@ def meta_of_result(result: EmbeddingResult) -> dict[str, Any]:
 
 def _value_of(secret: Secret, what: str) -> str:
     """Return a secret as it is now. At module level, so that it pickles."""
-    value = secret.resolve_value()
+    try:
+        value = secret.resolve_value()
+    except ValueError:  # a strict one: it does not say what it is for
+        value = None
     if value is None:
         raise ConfigurationError(f"No {what}. Set {' or '.join(secret.to_dict()['env_vars'])}.")
     return str(value)
+
+
+def _header(name: str) -> str:
+    return f"value of header {name!r}"
 
 
 def _saved_header(name: str, value: Any) -> str | dict[str, Any]:

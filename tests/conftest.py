@@ -19,7 +19,8 @@ for name in [name for name in os.environ if name.startswith(("OPENROUTER_", "INF
     # These are orders to the tests, not to the library.
     if not name.startswith(
         tuple(
-            f"OPENROUTER_EMBEDDINGS_{order}" for order in ("FUZZ_", "ENDURANCE", "ENGINES", "FIELD", "SEEDS", "STORES")
+            f"OPENROUTER_EMBEDDINGS_{order}"
+            for order in ("FUZZ_", "ENDURANCE", "ENGINES", "FIELD", "NEIGHBOURS", "SEEDS", "STORES")
         )
     ):
         del os.environ[name]

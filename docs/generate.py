@@ -5,6 +5,7 @@ A part stands between `<!-- NAME -->` and `<!-- end NAME -->`. A test fails when
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from collections.abc import Callable, Iterable
@@ -18,20 +19,35 @@ from pydantic import BaseModel
 
 from haystack_integrations.components.embedders.openrouter_embeddings import (
     OpenRouterDocumentEmbedder,
+    OpenRouterDocumentImageEmbedder,
     OpenRouterTextEmbedder,
 )
 from langchain_openrouter_embeddings import OpenRouterEmbeddings
 from llama_index.embeddings.openrouter import OpenRouterEmbedding
 from openrouter_embeddings import Options, words
 from openrouter_embeddings.options import meaning_of
+from openrouter_embeddings.profiles import PROFILES, Marking, Profile
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 LIBRARIES = {
-    "langchain": ["langchain-core", "langchain-qdrant", "langgraph"],
-    "llama-index": ["llama-index-core", "llama-index-vector-stores-qdrant"],
-    "haystack": ["haystack-ai", "qdrant-haystack"],
+    "langchain": ["langchain-core", "langgraph"],
+    "llama-index": ["llama-index-core"],
+    "haystack": ["haystack-ai"],
 }
+STORES = {
+    "langchain": r"lang(chain|graph)-.+",
+    "llama-index": r"llama-index-vector-stores-.+",
+    "haystack": r".+-haystack",
+}
+"""What the packages are called that join a store to a framework."""
+SHORTENED = {
+    "langchain": "`.client.embed(...).shortened`",
+    "llama-index": "`.client.embed(...).shortened`",
+    "haystack": '`meta["shortened"]`',
+}
+"""Where a framework's users find the core's `result.shortened`."""
+EMBEDDERS = (OpenRouterDocumentEmbedder, OpenRouterTextEmbedder, OpenRouterDocumentImageEmbedder)
 CORE = [option.name for option in fields(Options)]
 PAGES = [*(DOCS / f"{name}.md" for name in LIBRARIES), DOCS / "migration.md"]
 Row = tuple[str, ...]
@@ -52,10 +68,10 @@ def filled(page: Path) -> str:
 def parts(page: str) -> dict[str, Callable[[], str]]:
     """Return the generated parts of a page by their names."""
     if page == "migration":
-        return {"words": words_table, "not needed": reasons_table}
+        return {"marks": marks_table, "words": words_table, "not needed": reasons_table}
     rows = {"langchain": of_langchain, "llama-index": of_llama_index, "haystack": of_haystack}[page]
     return {
-        "options": lambda: table(("option", "default", "meaning"), rows()),
+        "options": lambda: options_table(rows(), SHORTENED[page]),
         "versions": lambda: table(("package", "allowed", "tested with"), versions(page)),
     }
 
@@ -83,17 +99,26 @@ def of_fields(model: type[BaseModel], *, without: Iterable[str] = ()) -> Iterabl
 
 
 def of_haystack() -> Iterable[Row]:
-    """Return the options of the document embedder; those that the text embedder does not have are marked."""
-    documents, queries = signature(OpenRouterDocumentEmbedder.__init__), signature(OpenRouterTextEmbedder.__init__)
-    meanings = dict(re.findall(r":param (\w+): (.*)", OpenRouterDocumentEmbedder.__init__.__doc__ or ""))
-    for name, parameter in documents.parameters.items():
-        if name == "self":
-            continue
-        default = "required" if parameter.default is parameter.empty else shown(parameter.default)
-        if name == "input_type":
-            default = f"{shown(queries.parameters[name].default)}, {default}"
-        meaning = meanings[name] if name in queries.parameters else f"Documents only. {meanings[name]}"
-        yield f"`{name}`", default, meaning
+    """Return the options of the three components. A row that does not hold for all of them names its own."""
+    taken = {kind: signature(kind.__init__).parameters for kind in EMBEDDERS}
+    meanings = {kind: dict(re.findall(r":param (\w+): (.*)", kind.__init__.__doc__ or "")) for kind in EMBEDDERS}
+    for name in dict.fromkeys(name for parameters in taken.values() for name in parameters if name != "self"):
+        rows: dict[tuple[str, str], list[str]] = {}
+        for kind, parameters in taken.items():
+            if name in parameters:
+                default = parameters[name].default
+                default = "required" if default is parameters[name].empty else shown(default)
+                rows.setdefault((default, meanings[kind][name]), []).append(kind.__name__)
+        for (default, meaning), kinds in rows.items():
+            yield f"`{name}`", default, meaning if len(kinds) == len(EMBEDDERS) else f"{listed(kinds)}: {meaning}"
+
+
+def options_table(rows: Iterable[Row], shortened: str) -> str:
+    """Return the options of a page, in the words of its framework."""
+    return table(
+        ("option", "default", "meaning"),
+        [tuple(cell.replace("`result.shortened`", shortened) for cell in row) for row in rows],
+    )
 
 
 def shown(default: Any) -> str:
@@ -104,18 +129,47 @@ def shown(default: Any) -> str:
 
 
 def versions(page: str) -> Iterable[Row]:
-    """Return what the metadata allows of each library, and what the checks pin."""
+    """Return what the metadata allows of each library and what the checks pin, then the stores that are tested."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(line.partition(" ;")[0].split("==") for line in lines if "==" in line)
     project = tomllib.loads((ROOT / "packages" / page / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for name in LIBRARIES[page]:
         allowed = next((one.removeprefix(name) for one in project["dependencies"] if one.startswith(name)), "any")
         yield name, f"`{allowed}`" if allowed != "any" else allowed, pinned[name]
+    for name, version in stores():
+        if re.fullmatch(STORES[page], name):
+            yield name, "any", version
+
+
+def stores() -> Iterable[Row]:
+    """Return what `nox -s stores` installs, with the version of each."""
+    for line in ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8")).body:
+        if isinstance(line, ast.Assign) and [getattr(target, "id", "") for target in line.targets] == ["STORES"]:
+            return [tuple(one.split("==")) for one in sorted(ast.literal_eval(line.value))]
+    raise ValueError("noxfile.py lists no STORES.")
+
+
+def marks_table() -> str:
+    """Return which models have which of their texts marked."""
+    rows: dict[str, list[str]] = {"documents and queries": [], "queries only": [], "nothing": []}
+    for profile in PROFILES:
+        rows[marked(profile)].append(profile.example_id.rpartition("/")[2].partition(":")[0])
+    return table(("what is marked", "models"), [(what, listed(models)) for what, models in rows.items()])
+
+
+def marked(profile: Profile) -> str:
+    """Return which texts of a model are marked."""
+    if profile.document != Marking():
+        return "documents and queries"
+    return "queries only" if profile.query != Marking() else "nothing"
 
 
 def words_table() -> str:
     """Return what others call the options that there are."""
-    rows = [(listed(theirs.split()), f"`{ours}`") for ours, theirs in words._ELSEWHERE.items()]  # noqa: SLF001
+    rows = [
+        (listed(theirs.split()), f"`{ours}`" if ours in CORE else f"`{ours}` (Haystack)")
+        for ours, theirs in words._ELSEWHERE.items()  # noqa: SLF001
+    ]
     both = (listed(sorted(words._INPUT_TYPE)), "`query_input_type` and `document_input_type`, or better: nothing")  # noqa: SLF001
     return table(("elsewhere", "here"), [*rows, both])
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from openrouter_embeddings.profiles import PROFILES, Marking, profile_for
+
 pytest.importorskip("langchain_core")
 pytest.importorskip("llama_index.core")
 pytest.importorskip("haystack")
@@ -21,6 +23,12 @@ PEERS = {
     "NVIDIA": "nvidia",
 }
 FRAMEWORKS = {"LangChain": "langchain", "LlamaIndex": "llama-index", "Haystack": "haystack"}
+MARKED = {
+    "documents and queries": (True, True),
+    "queries only": (False, True),
+    "nothing": (False, False),
+}
+"""What is marked, as the page says it: whether documents are, whether queries are."""
 FOUND = [
     "To copy a whole directory tree, use shutil.copytree.",
     "To pick a random element of a list, use random.choice.",
@@ -64,3 +72,42 @@ def test_an_application_that_the_page_has_changed_finds_its_notes(
     exec(compile(application, f"{name}.py", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out.splitlines() == FOUND
     assert embeddings_gateway.embedding_requests()
+
+
+def test_the_page_says_which_models_have_their_documents_marked() -> None:
+    """That decides who must index again. Each known model stands in one row."""
+    part = PAGE.read_text(encoding="utf-8").partition("<!-- marks -->")[2].partition("<!-- end marks -->")[0]
+    rows = dict(re.findall(r"^\| ([a-z ]+) \| (`.*) \|$", part, re.MULTILINE))
+    said = {name: MARKED[what] for what, names in rows.items() for name in re.findall(r"`([^`]+)`", names)}
+    assert rows.keys() == MARKED.keys()
+    assert said == {name: marked(name) for name in said}
+    assert sorted(said) == sorted(profile.example_id.rpartition("/")[2].partition(":")[0] for profile in PROFILES)
+
+
+def marked(model: str) -> tuple[bool, bool]:
+    """Return whether a model's documents are marked, and whether its queries are."""
+    profile = profile_for(model)
+    return profile.document != Marking(), profile.query != Marking()
+
+
+@pytest.mark.parametrize(
+    ("model", "documents", "queries"),
+    [
+        ("openai/text-embedding-3-small", False, False),
+        ("qwen/qwen3-embedding-8b", False, True),
+        ("perplexity/pplx-embed-v1-4b", False, False),
+        ("intfloat/multilingual-e5-large", True, True),
+        ("intfloat/multilingual-e5-large-instruct", False, True),
+        ("intfloat/e5-mistral-7b-instruct", False, True),
+        ("nvidia/llama-embed-nemotron-8b", False, True),
+        ("nvidia/nemotron-3-embed-1b:free", True, True),
+        ("liquid/lfm-2.5-embedding-350m:free", True, True),
+        ("jinaai/jina-embeddings-v3", True, True),
+        ("voyageai/voyage-4", True, True),
+        ("google/gemini-embedding-2", True, True),
+    ],
+)
+def test_models_that_are_easily_taken_for_others_are_marked_as_their_cards_say(
+    model: str, documents: bool, queries: bool
+) -> None:
+    assert marked(model) == (documents, queries)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sys
 from copy import deepcopy
 from typing import Any
 
@@ -200,6 +201,28 @@ def test_the_progress_bar_shows_on_a_terminal_only(
         assert ("6/6" in stream.getvalue()) is shown
         assert (f"{embedder.usage.cost:.4f} USD" in stream.getvalue()) is shown
         assert ("doc/s" in stream.getvalue()) is shown
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_progress_bar_shows_in_a_notebook_without_widgets_too(
+    call: Any, documents_embedder: Any, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    """A kernel's stderr is no terminal."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setitem(sys.modules, "ipykernel", object())
+    call(documents_embedder(progress_bar=wanted), documents=documents(6))
+    assert ("6/6" in stream.getvalue()) is wanted
+
+
+def test_the_progress_bar_comes_to_its_end_where_documents_keep_their_embeddings(
+    call: Any, documents_embedder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    kept = [Document(content="kept", embedding=[0.5]), *documents(5)]
+    call(documents_embedder(progress_bar=True, skip_embedded=True), documents=kept)
+    assert "6/6" in stream.getvalue()
 
 
 def test_the_progress_bar_moves_with_every_batch(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import langsmith
 import pytest
 from langchain_core.runnables import RunnableLambda
-from langchain_core.tracers import BaseTracer, Run
+from langchain_core.tracers import BaseTracer, LangChainTracer, Run
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_openrouter_embeddings import OpenRouterEmbeddings
@@ -109,3 +112,40 @@ def test_contents_without_a_length_are_traced_without_a_number(make: Make):
     RunnableLambda(lambda text: model.embed_content(iter([text]))).invoke(TEXT, {"callbacks": [tracer]})
     (run,) = tracer.tops[0].child_runs
     assert run.inputs == {"input_type": "document"}
+
+
+class LangSmith(BaseHTTPRequestHandler):
+    """Takes what LangSmith's client sends, and keeps it on the server."""
+
+    def do_POST(self) -> None:
+        sent = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.runs.append(sent)  # type: ignore[attr-defined]
+        self.send_response(202)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    do_PATCH = do_POST
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_langsmith_receives_a_run_of_its_type_embedding_with_what_it_adds_up(make: Make, gateway: Any):
+    with HTTPServer(("127.0.0.1", 0), LangSmith) as server:
+        server.runs = []  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        client = langsmith.Client(api_url=address, api_key="of LangSmith", auto_batch_tracing=False)
+        tracer, model = LangChainTracer(client=client, project_name="tests"), make()
+        RunnableLambda(lambda _: len(model.embed_query(TEXT))).invoke(0, {"callbacks": [tracer]})
+        tracer.wait_for_futures()
+        server.shutdown()
+        thread.join()
+    ours = [run for run in server.runs if run.get("name") == "OpenRouterEmbeddings"]  # type: ignore[attr-defined]
+    assert ours[0]["run_type"] == "embedding"
+    assert ours[-1]["outputs"]["usage_metadata"]["total_cost"] == pytest.approx(model.usage.cost)
+    assert ours[-1]["outputs"]["usage_metadata"]["input_tokens"] == model.usage.prompt_tokens
+    assert ours[0]["extra"]["metadata"]["ls_model_name"] == MARKED
+    assert KEY not in json.dumps(server.runs)  # type: ignore[attr-defined]
+    assert "Quillfeather" not in json.dumps(server.runs)  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -213,9 +214,10 @@ def _by_reason(inputs: Sequence[object]) -> dict[int, EmbeddingError]:
 
 @contextmanager
 def progress_bar(total: int, *, wanted: bool) -> Iterator[Progress | None]:
-    """Show, at a terminal, how many documents are done, how fast, and for how much."""
-    # disable=None is tqdm's word for "only on a terminal".
-    bar = tqdm(total=total, disable=None if wanted else True, desc="Embedding documents", unit="doc")
+    """Show, at a terminal or in a notebook, how many documents are done, how fast, and for how much."""
+    # disable=None is tqdm's word for "only on a terminal", which it asks in a notebook too where ipywidgets is missing.
+    disable = (False if "ipykernel" in sys.modules else None) if wanted else True
+    bar = tqdm(total=total, disable=disable, desc="Embedding documents", unit="doc")
     with UsageTracker().counting() as usage, bar:
 
         def landed(done: int, _: int) -> None:

@@ -52,7 +52,7 @@ def test_what_may_have_been_billed_is_replayed_at_most_once(fault, kind, remedy)
 
 def test_a_message_holds_the_seconds_and_the_detail_where_there_are_any():
     def summary(fault: TransportFault, detail: str = "") -> str:
-        return diagnose_failure(TransportFailure(fault, detail), seconds=2.5).summary
+        return diagnose_failure(TransportFailure(fault, detail), seconds=2.50004).summary
 
     assert summary(Fault.TIMED_OUT) == "No complete answer within 2.5 s"
     assert (

@@ -138,7 +138,7 @@ def diagnose_failure(failure: TransportFailure, *, seconds: float) -> Diagnosis:
         how = "was larger than any right answer" if too_large else "could not be decompressed"
         return diagnose_answer(f"the answer {how}", replay=not too_large)
     because = f" ({failure.detail})" if failure.detail else ""
-    return replace(found, summary=found.summary.format(because=because, seconds=seconds))
+    return replace(found, summary=found.summary.format(because=because, seconds=round(seconds, 3)))
 
 
 def diagnose_answer(problem: str, *, replay: bool = True) -> Diagnosis:

@@ -1,10 +1,10 @@
 """Search the pages in docs/ with Haystack, over Qdrant in a folder.
 
-    python examples/haystack_qdrant.py "Who pays when a job is killed half-way?"
+    python examples/haystack_qdrant.py "How long does it wait when a provider is busy?"
 
 Needs `pip install qdrant-haystack`. The index stays in ./pages.qdrant and the embeddings in ./embeddings.sqlite: another run
-pays only for paragraphs that have changed. With OPENROUTER_API_KEY set it embeds through OpenRouter; without, through the
-local gateway.
+pays only for paragraphs that have changed, and takes out what the pages no longer say. With OPENROUTER_API_KEY set it embeds
+through OpenRouter; without, through the local gateway.
 """
 
 from __future__ import annotations
@@ -38,7 +38,12 @@ def main(question: str) -> None:
     # A document's id is made of what it says, so an unchanged paragraph is written over itself.
     indexing.add_component("writer", DocumentWriter(store, policy=DuplicatePolicy.OVERWRITE))
     indexing.connect("embedder.documents", "writer.documents")
-    indexing.run({"embedder": {"documents": [Document(content=text) for text in folder(PAGES)]}})
+    paragraphs = [Document(content=text) for text in folder(PAGES, ".md")]
+    indexing.run({"embedder": {"documents": paragraphs}})
+    # A paragraph that has changed is a new document; the old one stays until it is deleted.
+    gone = {document.id for document in store.filter_documents()} - {document.id for document in paragraphs}
+    if gone:
+        store.delete_documents(list(gone))
 
     search = Pipeline()
     search.add_component("embedder", embedder.text_embedder())
@@ -59,4 +64,4 @@ if __name__ == "__main__":
 
             os.environ["OPENROUTER_API_BASE"] = stack.enter_context(LocalGateway()).base_url
             os.environ["OPENROUTER_API_KEY"] = "any key will do"
-        main(" ".join(sys.argv[1:]) or "Who pays when a job is killed half-way?")
+        main(" ".join(sys.argv[1:]) or "How long does it wait when a provider is busy?")

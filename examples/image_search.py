@@ -1,4 +1,4 @@
-"""Find the red picture by words, and the pictures like one at hand: with LlamaIndex, then with Haystack.
+"""Find the red picture by words, and the pictures like one at hand: with LangChain, with LlamaIndex, and with Haystack.
 
 Run `python examples/image_search.py`. With OPENROUTER_API_KEY set it embeds through OpenRouter; without, through the
 local gateway, which it starts by itself, and which knows pictures by their colours and where these are.
@@ -10,15 +10,18 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from haystack import Document
 from haystack.components.retrievers.in_memory import InMemoryEmbeddingRetriever
 from haystack.document_stores.in_memory import InMemoryDocumentStore
+from langchain_core.vectorstores import InMemoryVectorStore
 from llama_index.core.indices import MultiModalVectorStoreIndex
 from llama_index.core.schema import ImageNode
 from PIL import Image, ImageDraw
 
 from haystack_integrations.components.embedders.openrouter_embeddings import OpenRouterDocumentImageEmbedder
+from langchain_openrouter_embeddings import OpenRouterEmbeddings
 from llama_index.embeddings.openrouter import OpenRouterMultiModalEmbedding
 
 MODEL = "google/gemini-embedding-2"
@@ -35,8 +38,34 @@ def draw(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def with_llama_index(files: list[Path]) -> str:
+class PictureEmbeddings(OpenRouterEmbeddings):
+    """For a store of pictures. LangChain's stores hold texts: here each is the path of a picture."""
+
+    def embed_documents(self, texts: list[str], **_: Any) -> list[list[float]]:
+        """Embed what is found at these paths."""
+        return self.embed_images(texts)
+
+    async def aembed_documents(self, texts: list[str], **_: Any) -> list[list[float]]:
+        """Do the same on the running event loop."""
+        return await self.aembed_images(texts)
+
+
+def with_langchain(files: list[Path]) -> str:
     """Index the files, ask by words and by a picture, and return the name of the best for the words."""
+    embeddings = PictureEmbeddings(MODEL)
+    store = InMemoryVectorStore.from_texts([str(file) for file in files], embeddings)
+    found = store.similarity_search_with_score(QUESTION, k=2)
+    for document, score in found:
+        print(f"  {score:.3f}  {Path(document.page_content).name}")
+    [asked] = embeddings.embed_images([files[2]])
+    alike = store.similarity_search_by_vector(asked, k=2)
+    print(f"  like {files[2].name}: {', '.join(Path(document.page_content).name for document in alike)}")
+    print(f"  {embeddings.usage.total_tokens} tokens, {embeddings.usage.cost:.8f} USD")
+    return Path(found[0][0].page_content).name
+
+
+def with_llama_index(files: list[Path]) -> str:
+    """Do the same in LlamaIndex, which has an index for pictures."""
     model = OpenRouterMultiModalEmbedding(model_name=MODEL)
     # An index leaves out what has neither text nor metadata.
     nodes = [ImageNode(image_path=str(file), metadata={"file": file.name}) for file in files]
@@ -55,19 +84,25 @@ def with_haystack(files: list[Path]) -> str:
     """Do the same in Haystack, where a folder keeps documents from naming files outside of it."""
     embedder = OpenRouterDocumentImageEmbedder(model=MODEL, root_path=files[0].parent)
     store = InMemoryDocumentStore(embedding_similarity_function="cosine")
-    store.write_documents(embedder.run([Document(meta={"file_path": file.name}) for file in files])["documents"])
-    asked = embedder.text_embedder().run(QUESTION)["embedding"]
-    found = InMemoryEmbeddingRetriever(store, top_k=2).run(asked)["documents"]
+    pictures = embedder.run([Document(meta={"file_path": file.name}) for file in files])["documents"]
+    store.write_documents(pictures)
+    retriever = InMemoryEmbeddingRetriever(store, top_k=2)
+    found = retriever.run(embedder.text_embedder().run(QUESTION)["embedding"])["documents"]
     for hit in found:
         print(f"  {hit.score:.3f}  {hit.meta['file_path']}")
+    alike = retriever.run(pictures[2].embedding)["documents"]
+    print(f"  like {files[2].name}: {', '.join(hit.meta['file_path'] for hit in alike)}")
     print(f"  {embedder.usage.total_tokens} tokens, {embedder.usage.cost:.8f} USD")
     return str(found[0].meta["file_path"])
+
+
+FRAMEWORKS = {"LangChain": with_langchain, "LlamaIndex": with_llama_index, "Haystack": with_haystack}
 
 
 def main() -> None:
     with TemporaryDirectory() as folder:
         files = draw(Path(folder))
-        for framework, search in (("LlamaIndex", with_llama_index), ("Haystack", with_haystack)):
+        for framework, search in FRAMEWORKS.items():
             print(f"{framework}: {QUESTION}")
             print(f"  the best is {search(files)}")
 

@@ -63,7 +63,8 @@ def assistant(store: BaseStore) -> Any:
 
 
 def main() -> None:
-    # A memory may be empty: zeros stand in its place, where an error would lose the others of the same write.
+    # A memory may be empty: zeros stand in its place, where an error would lose the others of the same write. PostgresStore
+    # wants "distance_type": "inner_product" with them: by its cosine they are the first hit.
     embeddings = OpenRouterEmbeddings("qwen/qwen3-embedding-8b", dimensions=WIDTH, on_empty="zero")
     store = InMemoryStore(index={"embed": embeddings, "dims": WIDTH, "fields": ["text"]})
     for text in TOLD:

@@ -1,10 +1,11 @@
 """Search the pages in docs/ with LlamaIndex, over FAISS in a file.
 
-    python examples/llama_index_faiss.py "Who pays when a job is killed half-way?"
+    python examples/llama_index_faiss.py "How long does it wait when a provider is busy?"
 
 Needs `pip install llama-index-vector-stores-faiss faiss-cpu`. FAISS keeps numbers alone, so LlamaIndex keeps the texts beside
-them, all in ./pages.faiss: another run opens it and embeds only the question. With OPENROUTER_API_KEY set it embeds through
-OpenRouter; without, through the local gateway.
+them, all in ./pages.faiss: another run opens it and embeds only the question. Delete the folder when the pages have changed;
+llama_index_chroma.py keeps up with them. With OPENROUTER_API_KEY set it embeds through OpenRouter; without, through the local
+gateway.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def main(question: str) -> None:
     else:
         store = FaissVectorStore(faiss.IndexFlatIP(WIDTH))  # embeddings have length 1: the inner product is the cosine
         context = StorageContext.from_defaults(vector_store=store)
-        nodes = [TextNode(text=text) for text in folder(PAGES)]
+        nodes = [TextNode(text=text) for text in folder(PAGES, ".md")]
         index = VectorStoreIndex(nodes, storage_context=context, embed_model=embed_model)
         context.persist(INDEX)
 
@@ -54,4 +55,4 @@ if __name__ == "__main__":
 
             os.environ["OPENROUTER_API_BASE"] = stack.enter_context(LocalGateway()).base_url
             os.environ["OPENROUTER_API_KEY"] = "any key will do"
-        main(" ".join(sys.argv[1:]) or "Who pays when a job is killed half-way?")
+        main(" ".join(sys.argv[1:]) or "How long does it wait when a provider is busy?")

@@ -46,10 +46,11 @@ def standard_library() -> list[str]:
     return texts
 
 
-def folder(path: Path) -> list[str]:
-    """Return every paragraph of the text files below a folder, as `file: paragraph`."""
+def folder(path: Path, *suffixes: str) -> list[str]:
+    """Return every paragraph of the text files below a folder, or of those with these suffixes, as `file: paragraph`."""
     texts: dict[str, None] = {}  # each once: a store keeps texts by what they say
-    for file in sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES and one.is_file()):
+    taken = set(suffixes) or _SUFFIXES
+    for file in sorted(one for one in path.rglob("*") if one.suffix.lower() in taken and one.is_file()):
         for paragraph in file.read_text(encoding="utf-8", errors="replace").split("\n\n"):
             text = " ".join(paragraph.split())
             if len(text) >= _SHORTEST_PARAGRAPH:

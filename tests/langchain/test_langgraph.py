@@ -1,4 +1,7 @@
-"""In LangGraph's hands: its retries, its memories, and the constructor by name that knows nobody new."""
+"""In LangGraph's hands: its retries, its memories, and the constructor by name that knows nobody new.
+
+Memories in a database, PostgreSQL or SQLite, are in tests/stores/test_langgraph.py.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.store.memory import InMemoryStore
 from langgraph.types import RetryPolicy
 
-from langchain_openrouter_embeddings import OpenRouterEmbeddings
+from langchain_openrouter_embeddings import OpenRouterEmbeddings, track_usage
 from openrouter_embeddings import InputError, InsufficientCreditsError
 
 if TYPE_CHECKING:
@@ -59,18 +62,70 @@ def test_a_node_is_not_run_again_where_it_cannot_help(make: Make, gateway: Local
     assert runs == ["a"]
 
 
+MARK = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
+NOTES = ("notes",)
+
+
+def memory(model: OpenRouterEmbeddings) -> InMemoryStore:
+    """Return a store in memory, as wide as the embeddings are."""
+    return InMemoryStore(index={"embed": model, "dims": model.client.dimensions, "fields": ["text"]})
+
+
+def test_a_memory_is_found_by_what_it_means_now(make: Make, gateway: LocalGateway):
+    store = memory(make(dimensions=None))
+    store.put(NOTES, "bread", {"text": "The user bakes bread."})
+    store.put(NOTES, "boat", {"text": "The user sails a boat."})
+    assert store.search(NOTES, query="Who bakes bread?")[0].key == "bread"
+    assert [request.body["input"] for request in gateway.embedding_requests()] == [
+        ["The user bakes bread."],
+        ["The user sails a boat."],
+        [f"{MARK}Who bakes bread?"],
+    ]
+    store.put(NOTES, "bread", {"text": "The user plants tomatoes."})
+    assert store.search(NOTES, query="Who plants tomatoes?")[0].key == "bread"
+    assert store.search(NOTES, query="Who sails a boat?")[0].key == "boat"
+
+
+async def test_a_memory_is_found_by_what_it_means_now_on_an_event_loop(make: Make, gateway: LocalGateway):
+    model = make(dimensions=None)
+    store = memory(model)
+    await store.aput(NOTES, "bread", {"text": "The user bakes bread."})
+    await store.aput(NOTES, "boat", {"text": "The user sails a boat."})
+    with track_usage() as usage:
+        assert (await store.asearch(NOTES, query="Who bakes bread?"))[0].key == "bread"
+    assert usage.requests == 1
+    assert gateway.embedding_requests()[-1].body["input"] == [f"{MARK}Who bakes bread?"]
+    await store.aput(NOTES, "bread", {"text": "The user plants tomatoes."})
+    assert (await store.asearch(NOTES, query="Who plants tomatoes?"))[0].key == "bread"
+    assert (await store.asearch(NOTES, query="Who sails a boat?"))[0].key == "boat"
+    await model.async_client.aclose()
+
+
 def test_a_memory_without_text_is_kept_where_empty_texts_are_zeros(make: Make):
-    store = InMemoryStore(index={"embed": make(on_empty="zero", dimensions=None), "dims": 4096, "fields": ["text"]})
-    store.put(("notes",), "empty", {"text": ""})
-    store.put(("notes",), "bread", {"text": "The user bakes bread."})
-    assert store.get(("notes",), "empty").value == {"text": ""}
-    assert store.search(("notes",), query="Who bakes bread?")[0].key == "bread"
+    store = memory(make(on_empty="zero", dimensions=None))
+    store.put(NOTES, "empty", {"text": ""})
+    store.put(NOTES, "bread", {"text": "The user bakes bread."})
+    assert store.get(NOTES, "empty").value == {"text": ""}
+    assert [item.key for item in store.search(NOTES, query="Who bakes bread?")] == ["bread", "empty"]
 
 
-def test_a_memory_without_text_is_an_error_that_says_so_otherwise(make: Make):
-    store = InMemoryStore(index={"embed": make(), "dims": 64, "fields": ["text"]})
+async def test_a_memory_without_text_is_kept_on_an_event_loop_too(make: Make):
+    model = make(on_empty="zero", dimensions=None)
+    store = memory(model)
+    await store.aput(NOTES, "empty", {"text": ""})
+    await store.aput(NOTES, "bread", {"text": "The user bakes bread."})
+    assert (await store.aget(NOTES, "empty")).value == {"text": ""}
+    assert [item.key for item in await store.asearch(NOTES, query="Who bakes bread?")] == ["bread", "empty"]
+    await model.async_client.aclose()
+
+
+async def test_a_memory_without_text_is_an_error_that_says_so_otherwise(make: Make):
+    store = memory(make())
     with pytest.raises(InputError, match="on_empty='zero'"):
-        store.put(("notes",), "empty", {"text": ""})
+        store.put(NOTES, "empty", {"text": ""})
+    with pytest.raises(InputError, match="on_empty='zero'"):
+        await store.aput(NOTES, "empty", {"text": ""})
+    assert store.get(NOTES, "empty") is None
 
 
 def test_init_embeddings_knows_only_its_own_and_a_store_takes_the_object(make: Make):

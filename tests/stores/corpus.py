@@ -41,6 +41,8 @@ class Store(Protocol):
     takes_filters: bool
     methods: tuple[str, ...]
     """Which of the two there are, "sync" and "async"."""
+    by_angle: bool
+    """Whether hits are ordered by the cosine, or by the inner product. Elsewhere it is the distance."""
 
     def index(self, entries: list[Entry]) -> None:
         """Embed and store."""
@@ -50,6 +52,9 @@ class Store(Protocol):
 
     def update(self, entry: Entry) -> None:
         """Put this in the place of what has the same id."""
+
+    async def aupdate(self, entry: Entry) -> None:
+        """Do the same on the running event loop."""
 
     def ask(self, question: str, module: str | None = None) -> list[str]:
         """Return the names of the best three, best first; of one module only, where that is asked for."""

@@ -1,20 +1,29 @@
-"""Haystack's stores."""
+"""Haystack's stores.
+
+All that the other frameworks have. Two of them are odd: faiss-haystack wants a numpy below 2 where Python is below 3.13, and
+works with a newer one, so `nox -s stores` installs it without its dependencies; lancedb-haystack has had no release since
+2024, and works with the LanceDB and the Haystack of today.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from haystack import Document, Pipeline
 from haystack.components.writers import DocumentWriter
 from haystack.document_stores.types import DuplicatePolicy
 from haystack.utils import Secret
 from haystack_integrations.components.retrievers.chroma import ChromaEmbeddingRetriever
+from haystack_integrations.components.retrievers.faiss import FAISSEmbeddingRetriever
 from haystack_integrations.components.retrievers.pgvector import PgvectorEmbeddingRetriever
 from haystack_integrations.components.retrievers.qdrant import QdrantEmbeddingRetriever
 from haystack_integrations.document_stores.chroma import ChromaDocumentStore
+from haystack_integrations.document_stores.faiss import FAISSDocumentStore
 from haystack_integrations.document_stores.pgvector import PgvectorDocumentStore
 from haystack_integrations.document_stores.qdrant import QdrantDocumentStore
+from lancedb_haystack import LanceDBDocumentStore, LanceDBEmbeddingRetriever
 
 from haystack_integrations.components.embedders.openrouter_embeddings import OpenRouterDocumentEmbedder
 
@@ -25,6 +34,7 @@ from .postgres import database
 class _Haystack:
     takes_filters = True
     methods = ("sync", "async")
+    by_angle = True
 
     def __init__(self, store: Any, retriever: Any, options: dict[str, Any]) -> None:
         self.store = store
@@ -45,6 +55,9 @@ class _Haystack:
 
     def update(self, entry: Entry) -> None:
         self.index([entry])
+
+    async def aupdate(self, entry: Entry) -> None:
+        await self.aindex([entry])
 
     def ask(self, question: str, module: str | None = None) -> list[str]:
         return _names(self.search.run(_question(question, module)))
@@ -76,6 +89,7 @@ def _names(found: dict[str, Any]) -> list[str]:
 
 class InChroma(_Haystack):
     methods = ("sync",)  # its async client wants a server
+    by_angle = False
 
     def __init__(self, folder: Path, **options: Any) -> None:
         store = ChromaDocumentStore("entries", persist_path=str(folder))
@@ -92,6 +106,29 @@ class InQdrant(_Haystack):
 
     async def aclose(self) -> None:
         await self.store.close_async()
+
+
+class InFaiss(_Haystack):
+    methods = ("sync",)  # a writer that is run on the event loop refuses a store that has no methods for it
+    by_angle = False
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        folder.mkdir(exist_ok=True)
+        self.store = FAISSDocumentStore(index_path=str(folder / "entries"), embedding_dim=WIDTH)
+        super().__init__(self.store, FAISSEmbeddingRetriever(document_store=self.store), options)
+
+    def close(self) -> None:
+        self.store.save(self.store.index_path)
+
+
+class InLanceDB(_Haystack):
+    methods = ("sync",)  # likewise
+    by_angle = False
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        metadata = pa.struct([("name", pa.string()), ("module", pa.string())])
+        store = LanceDBDocumentStore(str(folder), "entries", metadata, embedding_dims=WIDTH)
+        super().__init__(store, LanceDBEmbeddingRetriever(store), options)
 
 
 class InPgvector(_Haystack):

@@ -27,6 +27,7 @@ from .postgres import database, has_tables
 class _LangChain:
     takes_filters = True
     methods = ("sync", "async")
+    by_angle = True
     store: Any
 
     def index(self, entries: list[Entry]) -> None:
@@ -37,6 +38,9 @@ class _LangChain:
 
     def update(self, entry: Entry) -> None:
         self.index([entry])  # the same id: the store replaces
+
+    async def aupdate(self, entry: Entry) -> None:
+        await self.aindex([entry])
 
     def ask(self, question: str, module: str | None = None) -> list[str]:
         only = {} if module is None else self.only(module)
@@ -55,6 +59,18 @@ class _LangChain:
         self.close()
 
 
+class _Deleting(_LangChain):
+    """A store that keeps both where an id comes again."""
+
+    def update(self, entry: Entry) -> None:
+        self.store.delete([entry.id])
+        self.index([entry])
+
+    async def aupdate(self, entry: Entry) -> None:
+        await self.store.adelete([entry.id])
+        await self.aindex([entry])
+
+
 def _documents(entries: list[Entry]) -> list[Document]:
     return [
         Document(entry.text, metadata={"name": entry.name, "module": entry.module}, id=entry.id) for entry in entries
@@ -62,6 +78,8 @@ def _documents(entries: list[Entry]) -> list[Document]:
 
 
 class InChroma(_LangChain):
+    by_angle = False
+
     def __init__(self, folder: Path, **options: Any) -> None:
         client = chromadb.PersistentClient(str(folder))
         self.store = Chroma("entries", embedding_function=OpenRouterEmbeddings(**options), client=client)
@@ -81,17 +99,13 @@ class InQdrant(_LangChain):
         self.client.close()
 
 
-class InFaiss(_LangChain):
+class InFaiss(_Deleting):
     def __init__(self, folder: Path, **options: Any) -> None:
         self.folder, embeddings = folder, OpenRouterEmbeddings(**options)
         if folder.exists():
             self.store = FAISS.load_local(str(folder), embeddings, allow_dangerous_deserialization=True)
         else:
             self.store = FAISS(embeddings, faiss.IndexFlatIP(WIDTH), InMemoryDocstore(), {})
-
-    def update(self, entry: Entry) -> None:
-        self.store.delete([entry.id])
-        self.index([entry])
 
     def only(self, module: str) -> dict[str, Any]:
         return {"filter": {"module": module}, "fetch_k": len(ENTRIES)}
@@ -100,14 +114,12 @@ class InFaiss(_LangChain):
         self.store.save_local(str(self.folder))
 
 
-class InLanceDB(_LangChain):
+class InLanceDB(_Deleting):
+    by_angle = False
+
     def __init__(self, folder: Path, **options: Any) -> None:
         embeddings = OpenRouterEmbeddings(**options)
         self.store = LanceDB(lancedb.connect(folder), embeddings, table_name="entries", mode="append")
-
-    def update(self, entry: Entry) -> None:
-        self.store.delete([entry.id])
-        self.index([entry])
 
     def only(self, module: str) -> dict[str, Any]:
         return {"filter": f"metadata.module = '{module}'", "prefilter": True}

@@ -27,6 +27,7 @@ from .postgres import database
 class _LlamaIndex:
     takes_filters = True
     methods = ("sync", "async")
+    by_angle = True
 
     def __init__(self, store: Any, options: dict[str, Any]) -> None:
         self.index_of_nodes = VectorStoreIndex.from_vector_store(store, embed_model=OpenRouterEmbedding(**options))
@@ -37,6 +38,10 @@ class _LlamaIndex:
     def update(self, entry: Entry) -> None:
         self.index_of_nodes.delete_nodes([entry.id])
         self.index([entry])
+
+    async def aupdate(self, entry: Entry) -> None:
+        await self.index_of_nodes.adelete_nodes([entry.id])
+        await self.aindex([entry])
 
     async def aindex(self, entries: list[Entry]) -> None:
         await self.index_of_nodes.ainsert_nodes([_node(entry) for entry in entries])
@@ -64,6 +69,8 @@ def _node(entry: Entry) -> TextNode:
 
 
 class InChroma(_LlamaIndex):
+    by_angle = False
+
     def __init__(self, folder: Path, **options: Any) -> None:
         collection = chromadb.PersistentClient(str(folder)).get_or_create_collection("entries")
         super().__init__(ChromaVectorStore(chroma_collection=collection), options)
@@ -95,6 +102,7 @@ class InQdrantAsync(_LlamaIndex):
 
 class InFaiss(_LlamaIndex):
     takes_filters = False
+    by_angle = False
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.folder, embed_model = folder, OpenRouterEmbedding(**options)
@@ -112,6 +120,8 @@ class InFaiss(_LlamaIndex):
 
 
 class InLanceDB(_LlamaIndex):
+    by_angle = False
+
     def __init__(self, folder: Path, **options: Any) -> None:
         mode = "append" if folder.exists() else "create"
         self.store = LanceDBVectorStore(uri=str(folder), table_name="entries", mode=mode)
@@ -120,6 +130,10 @@ class InLanceDB(_LlamaIndex):
     def update(self, entry: Entry) -> None:
         self.store.table.delete(f"id = '{entry.id}'")  # its delete_nodes quotes ids as LanceDB quotes columns
         self.index([entry])
+
+    async def aupdate(self, entry: Entry) -> None:
+        self.store.table.delete(f"id = '{entry.id}'")
+        await self.aindex([entry])
 
 
 class InPgvector(_LlamaIndex):

@@ -17,6 +17,8 @@ STORES = {
     if name.startswith("In") and kind.__module__ == module.__name__
 }
 
+BREAD = "How to bake bread from flour, water and yeast"
+
 
 def having(methods):
     """Return the stores that have such methods."""
@@ -39,6 +41,11 @@ def open_store(request, options, tmp_path):
 
 def hits(store):
     return {question: store.ask(question) for question in QUESTIONS}
+
+
+def changed(name):
+    """Return the entry of this name, which speaks of something else now."""
+    return replace(next(entry for entry in ENTRIES if entry.name == name), text=BREAD)
 
 
 def sent(gateway):
@@ -66,12 +73,19 @@ def test_a_text_that_changes_is_found_by_what_it_says_now_and_costs_one_input(op
     store.index(ENTRIES)
     paid = embeddings_gateway.paid_inputs()
     old = ranking.best(QUESTIONS[0])[0]
-    entry = next(entry for entry in ENTRIES if entry.name == old)
-    store.update(replace(entry, text="How to bake bread from flour, water and yeast"))
+    store.update(changed(old))
     assert embeddings_gateway.paid_inputs() == paid + 1
     assert store.ask("bread, flour and yeast")[0] == old
     assert old not in store.ask(QUESTIONS[0])
     assert store.ask(QUESTIONS[0])[: BEST - 1] == ranking.best(QUESTIONS[0])[1:]
+
+
+def test_an_empty_text_as_zeros_is_the_last_hit_by_angle_and_the_first_by_distance(open_store):
+    """Zeros are at right angles to everything, and nearer to a question than most texts: a unit of length away."""
+    store = open_store(on_empty="zero")
+    store.index([*ENTRIES, replace(ENTRIES[0], name="empty", text="")])
+    found = store.ask("fold long lines")
+    assert [name == "empty" for name in found] == [not store.by_angle, False, False]
 
 
 def test_a_store_that_is_opened_again_needs_no_document_embedded(open_store, ranking, embeddings_gateway):
@@ -113,3 +127,20 @@ async def test_the_async_methods_index_find_filter_and_open_again(
     assert {question: await again.aask(question) for question in QUESTIONS} == best
     assert not sent(embeddings_gateway) & {entry.text for entry in ENTRIES}
     await again.aclose()
+
+
+@pytest.mark.parametrize("store_class", having("async"))
+async def test_the_async_methods_put_a_text_in_the_place_of_another_for_one_input(
+    store_class, options, tmp_path, ranking, embeddings_gateway
+):
+    store = store_class(tmp_path / "store", **options)
+    await store.aindex(ENTRIES)
+    paid = embeddings_gateway.paid_inputs()
+    best = ranking.best(QUESTIONS[0])
+    await store.aupdate(changed(best[0]))
+    assert embeddings_gateway.paid_inputs() == paid + 1
+    assert (await store.aask("bread, flour and yeast"))[0] == best[0]
+    left = await store.aask(QUESTIONS[0])
+    assert best[0] not in left
+    assert left[: BEST - 1] == best[1:]
+    await store.aclose()

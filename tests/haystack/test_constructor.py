@@ -54,7 +54,13 @@ def test_the_signature_has_the_cores_options_with_its_types_and_defaults(kind: A
     assert parameters["api_base_url"].annotation == types["base_url"]
     assert parameters["api_key"].annotation is Secret
     assert parameters["model"].default is inspect.Parameter.empty
-    assert {parameter.kind for parameter in list(parameters.values())[1:]} == {inspect.Parameter.KEYWORD_ONLY}
+    assert {parameter.kind for parameter in list(parameters.values())[2:]} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_the_model_may_come_first_without_its_name(kind: Any) -> None:
+    assert kind(UNMARKED, dimensions=8).to_dict() == kind(model=UNMARKED, dimensions=8).to_dict()
+    with _hook_component_init(lambda _, options: options.update(dimensions=16)):
+        assert (kind(UNMARKED).model, kind(UNMARKED).dimensions) == (UNMARKED, 16)
 
 
 def test_the_docstring_has_a_line_for_each_parameter(kind: Any) -> None:

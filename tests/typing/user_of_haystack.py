@@ -24,6 +24,7 @@ pipeline = Pipeline()
 pipeline.add_component("embedder", documents)
 found = documents.run([Document(content="a text")])["documents"]
 cost: float = queries.usage.cost
+positional = OpenRouterTextEmbedder("qwen/qwen3-embedding-8b", http_client_kwargs={"trust_env": False})
 pictures = OpenRouterDocumentImageEmbedder(model="google/gemini-embedding-2", root_path="photos", image_size=(512, 512))
 
 OpenRouterDocumentImageEmbedder(model="m", prefix="a ")  # type: ignore[arg-type]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields, replace
+from dataclasses import fields, replace
 from inspect import Parameter, Signature
-from typing import Annotated, Any, Literal, NamedTuple, Never, Required, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Never, TypeVar, get_args, get_type_hints
 
 from haystack.utils import Secret
 
@@ -32,7 +32,6 @@ class Own(NamedTuple):
 class TextEmbedderOptions(ClientOptions, total=False):
     """The options of the core's `Client`, and Haystack's own words."""
 
-    model: Required[str]
     api_key: Annotated[  # type: ignore[misc]  # Haystack's own class for a key
         Secret, Own(API_KEY, "A `Secret`; by default the gateway's own variable, `OPENROUTER_API_KEY` for OpenRouter.")
     ]
@@ -112,6 +111,11 @@ class DocumentImageEmbedderOptions(DocumentEmbedderOptions, total=False):
     ]
 
 
+def _taken(options: type) -> dict[str, Any]:
+    """Return the options of a TypedDict, with their types."""
+    return {name: hint for name, hint in get_type_hints(options).items() if hint is not Never}
+
+
 _NOT_TAKEN = {
     "http_client async_http_client http_async_client httpx_client": "a component is saved, and a live client cannot be."
     " http_client_kwargs= takes what one is made of",
@@ -123,7 +127,7 @@ _NOT_TAKEN = {
     " The pace is learnt from what the gateway refuses, and max_concurrency= bounds it",
 }
 WORDS = Words(
-    options=[name for name, hint in get_type_hints(DocumentEmbedderOptions).items() if hint is not Never],
+    options=["model", *_taken(DocumentEmbedderOptions)],
     names={
         "base_url": "api_base_url",
         " list_models()": " .client.list_models()",
@@ -150,25 +154,28 @@ TEXT_WORDS = replace(
 _OF_TEXTS = {"prefix", "suffix", "meta_fields_to_embed", "embedding_separator"}
 IMAGE_WORDS = replace(
     WORDS,
-    options=[name for name, hint in get_type_hints(DocumentImageEmbedderOptions).items() if hint is not Never],
+    options=["model", *_taken(DocumentImageEmbedderOptions)],
     reasons={**WORDS.reasons, **dict.fromkeys(_OF_TEXTS, "a picture is embedded without a text")},
 )
 
 
 def takes(options: type) -> Callable[[Constructor], Constructor]:
-    """Write the options of a TypedDict into a constructor's signature and docstring, where Haystack's tools look."""
+    """Write the model and the options of a TypedDict into a constructor's signature and docstring, where Haystack's tools look."""
 
     def written(constructor: Constructor) -> Constructor:
-        types, annotated = get_type_hints(options), get_type_hints(options, include_extras=True)
-        names = sorted((name for name, type_ in types.items() if type_ is not Never), key=lambda name: name != "model")
-        parameters, lines = [Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)], []
-        for name in names:
+        annotated = get_type_hints(options, include_extras=True)
+        parameters = [
+            Parameter("self", Parameter.POSITIONAL_OR_KEYWORD),
+            Parameter("model", Parameter.POSITIONAL_OR_KEYWORD, annotation=str),
+        ]
+        lines = [f"        :param model: {meaning_of('model')}"]
+        for name, type_ in _taken(options).items():
             stated = next((extra for extra in get_args(annotated[name]) if isinstance(extra, Own)), None)
             own = stated or Own(DEFAULTS[name], meaning_of(name))
-            default = Parameter.empty if own.default is MISSING else own.default
-            parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=types[name]))
+            parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=own.default, annotation=type_))
             lines.append(f"        :param {name}: {WORDS.said(own.meaning)}")
         lines.append("        :raises ConfigurationError: If an option is unknown or cannot be right.")
+        constructor.__defaults__ = (None,)  # a model that is left out is an error of ours
         constructor.__signature__ = Signature(parameters, return_annotation=None)  # type: ignore[attr-defined]
         constructor.__doc__ = f"{(constructor.__doc__ or '').rstrip()}\n\n" + "\n".join(lines) + "\n        "
         return constructor

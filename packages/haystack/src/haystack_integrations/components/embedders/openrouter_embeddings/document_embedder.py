@@ -38,13 +38,13 @@ class OpenRouterDocumentEmbedder(DocumentsEmbedder):
     embedding_separator: str
 
     @takes(DocumentEmbedderOptions)
-    def __init__(self, **options: Unpack[DocumentEmbedderOptions]) -> None:
+    def __init__(self, model: str, **options: Unpack[DocumentEmbedderOptions]) -> None:
         """Creates an OpenRouterDocumentEmbedder component.
 
         No request is made and no key is needed before the first run.
         """
         _check_names(options.get("meta_fields_to_embed"))
-        self._set_up(options, WORDS)
+        self._set_up({"model": model, **options}, WORDS)
 
     def _inputs_of(self, documents: list[Document]) -> Sequence[Input | InputError]:
         return [self._input_of(document) for document in documents]

@@ -41,12 +41,12 @@ class OpenRouterDocumentImageEmbedder(DocumentsEmbedder):
     image_size: list[int] | None
 
     @takes(DocumentImageEmbedderOptions)
-    def __init__(self, **options: Unpack[DocumentImageEmbedderOptions]) -> None:
+    def __init__(self, model: str, **options: Unpack[DocumentImageEmbedderOptions]) -> None:
         """Creates an OpenRouterDocumentImageEmbedder component.
 
         No request is made, no file is read and no key is needed before the first run.
         """
-        self._set_up(options, IMAGE_WORDS)
+        self._set_up({"model": model, **options}, IMAGE_WORDS)
         if not isinstance(self.root_path, str | None):
             raise ConfigurationError(f"root_path takes a path, not {type(self.root_path).__name__}.")
         size = self.image_size

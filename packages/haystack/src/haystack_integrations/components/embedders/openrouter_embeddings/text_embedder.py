@@ -31,12 +31,12 @@ class OpenRouterTextEmbedder(Embedder):
     """
 
     @takes(TextEmbedderOptions)
-    def __init__(self, **options: Unpack[TextEmbedderOptions]) -> None:
+    def __init__(self, model: str, **options: Unpack[TextEmbedderOptions]) -> None:
         """Creates an OpenRouterTextEmbedder component.
 
         No request is made and no key is needed before the first run.
         """
-        self._keep(options, TEXT_WORDS)
+        self._keep({"model": model, **options}, TEXT_WORDS)
 
     @component.output_types(embedding=list[float], meta=dict[str, Any])
     def run(self, text: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from openrouter_embeddings._fork import ForkAware, Lock, _after_in_parent, _before
+from openrouter_embeddings._fork import AliveSet, ForkAware, Lock, _after_in_parent, _before
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
@@ -103,3 +103,46 @@ def test_what_is_forgotten_is_told_nothing():
 def test_what_has_nothing_to_do_does_nothing():
     aware = ForkAware()
     assert in_child(lambda: aware is not None) == 0
+
+
+# ------------------------------------------------------------------------ what is known without being kept alive
+
+
+class Member:
+    pass
+
+
+def test_a_member_is_there_once_for_as_long_as_it_lives():
+    members: AliveSet[Member] = AliveSet()
+    kept, lost = Member(), Member()
+    for member in (kept, lost, kept):
+        members.add(member)
+    assert set(members) == {kept, lost}
+    del member, lost
+    assert list(members) == [kept]
+
+
+def test_members_may_come_and_go_while_it_is_walked_through():
+    members: AliveSet[Member] = AliveSet()
+    kept = [Member() for _ in range(100)]
+    for member in kept:
+        members.add(member)
+        assert len(list(members)) <= 100
+    over, interval = threading.Event(), sys.getswitchinterval()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            members.add(Member())
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(2)]
+    sys.setswitchinterval(1e-6)
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(1_000):
+            assert set(kept) <= set(members)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval)

@@ -15,7 +15,7 @@ CORE = PACKAGES / "core/src/openrouter_embeddings"
 CORE_NAME = "openrouter_embeddings"
 
 VALUES = {
-    "_alive", "_fork", "_warn", "_matrix", "_json", "_secret", "_validate", "errors", "results", "usage", "content", "inputs", "option_types", "options", "words", "preferences",
+    "_fork", "_warn", "_matrix", "_json", "_secret", "_validate", "errors", "results", "usage", "content", "inputs", "option_types", "options", "words", "preferences",
     "gateways", "limiter",
     "stream",
 }  # fmt: skip

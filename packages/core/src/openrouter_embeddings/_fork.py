@@ -1,12 +1,38 @@
-"""What a fork must reset: the child has none of the parent's other threads, so their locks and requests must go."""
+"""What a fork must reset, known without being kept alive.
+
+The child has none of the parent's other threads, so their locks and requests must go.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
-from ._alive import AliveSet
+T = TypeVar("T")
+
+
+class AliveSet(Generic[T]):
+    """A set of those of its members that are still alive.
+
+    It can be walked through while other threads add to it. A loop over a `WeakSet` fails then.
+    """
+
+    def __init__(self) -> None:
+        self._references: set[weakref.ref[T]] = set()
+
+    def add(self, member: T) -> None:
+        """Know one more, for as long as it lives."""
+        self._references.add(weakref.ref(member, self._references.discard))
+
+    def __iter__(self) -> Iterator[T]:
+        """Yield those that are there now."""
+        for reference in self._references.copy():  # one step of the interpreter
+            member = reference()
+            if member is not None:
+                yield member
 
 
 class ForkAware:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from openrouter_embeddings._alive import AliveSet
-from openrouter_embeddings._fork import ForkAware, Lock
+from openrouter_embeddings._fork import AliveSet, ForkAware, Lock
 from openrouter_embeddings.cache import open_cache
 from openrouter_embeddings.gateways import Gateway
 from openrouter_embeddings.options import Options

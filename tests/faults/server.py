@@ -161,6 +161,12 @@ class FaultServer:
             thread.join(seconds)
             assert not thread.is_alive(), "A connection is still open."
 
+    def wait_for_struck(self) -> None:
+        """Wait until the connections that are answered for the last time are closed: taken again, each is a second fault."""
+        for thread, wire in list(self._wires.items()):
+            if not wire.open:
+                thread.join(LONGEST)
+
     def close(self) -> None:
         """Stop, and wait for every thread."""
         self._stopping.set()

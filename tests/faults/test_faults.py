@@ -58,7 +58,8 @@ def test_a_fault_that_strikes_once_is_healed_by_one_retry_or_costs_no_second_req
 ):
     monkeypatch.setattr("openrouter_embeddings._limits.breaker.BACK_OFF_FIRST", 0.01)
     server.keep_alive = not fault.at_accept
-    before, outcome = embed_in_turn(colour, [lambda: server.strike(fault, times=1)], **options(server, fault))
+    more = options(server, fault) | {"before_request": lambda _: server.wait_for_struck()}
+    before, outcome = embed_in_turn(colour, [lambda: server.strike(fault, times=1)], **more)
     assert_right(before)
     asked = 1 if fault.error is None or not fault.heals else 2
     if fault.error is not None and not fault.heals:

@@ -45,8 +45,11 @@ from openrouter_embeddings.profiles import UNKNOWN, profile_for
         ({"server_cache": 86_401}, "server_cache must be at most 86400, not 86401."),
         ({"server_cache": 60, "gateway": "infron"}, "infron keeps no answers. Leave server_cache out."),
         ({"profile": ""}, "profile is empty."),
-        ({"http_client": "x"}, "http_client takes an httpx.Client, not str."),
-        ({"async_http_client": object()}, "async_http_client takes an httpx.AsyncClient, not object."),
+        ({"http_client": "x"}, "http_client takes an httpx.Client or a function that makes one, not str."),
+        (
+            {"async_http_client": object()},
+            "async_http_client takes an httpx.AsyncClient or a function that makes one, not object.",
+        ),
         ({"encoding_format": "int8"}, "encoding_format takes 'auto', 'base64', 'float', not 'int8'."),
         ({"on_error": "ignore"}, "on_error takes 'raise', 'null', not 'ignore'."),
         ({"on_empty": "skip"}, "on_empty takes 'error', 'zero', 'null', not 'skip'."),

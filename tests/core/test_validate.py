@@ -155,12 +155,19 @@ async def test_an_http_client_is_httpxs_and_of_the_right_colour():
     sync, asynchronous = must_be.http_client(is_async=False), must_be.http_client(is_async=True)
     with httpx.Client() as client:
         assert sync("x", client) is client
-        assert refused(asynchronous, client) == "x takes an httpx.AsyncClient; this one is for the other colour."
+        assert refused(asynchronous, client) == (
+            "x takes an httpx.AsyncClient or a function that makes one, not one of the other colour."
+        )
     async with httpx.AsyncClient() as client:
         assert asynchronous("x", client) is client
-        assert refused(sync, client) == "x takes an httpx.Client; this one is for the other colour."
+        assert (
+            refused(sync, client)
+            == "x takes an httpx.Client or a function that makes one, not one of the other colour."
+        )
     for wrong in ("x", httpx.Client, object()):
-        assert refused(sync, wrong) == f"x takes an httpx.Client, not {type(wrong).__name__}."
+        assert (
+            refused(sync, wrong) == f"x takes an httpx.Client or a function that makes one, not {type(wrong).__name__}."
+        )
 
 
 def test_a_limiter_has_an_acquire():

@@ -14,7 +14,7 @@ from functools import partial
 import httpx
 import pytest
 
-from openrouter_embeddings import AsyncClient, ConfigurationError
+from openrouter_embeddings import AsyncClient, ConfigurationError, TimedOutError
 
 from .conftest import MODEL, texts
 
@@ -100,6 +100,57 @@ def test_what_the_function_raises_is_the_callers(make):
         make(http_client=fails).embed_query("a")
     with pytest.raises(LookupError, match="no such proxy"):
         asyncio.run(make(async_http_client=fails).as_async().embed_query("a"))
+
+
+@pytest.mark.parametrize(("wrong", "found"), [(None, "NoneType"), (httpx.AsyncClient(), "one of the other colour")])
+def test_what_the_function_makes_is_looked_at_and_leaves_nothing_behind(make, wrong, found):
+    """The next call asks the function again."""
+    answers = iter([wrong, making("sync")])
+    client = make(http_client=lambda: next(answers))
+    with pytest.raises(ConfigurationError, match=rf"must make an httpx\.Client, not {found}"):
+        client.embed_query("a")
+    assert len(client.embed_query("a")) == 1
+    client.close()
+    assert made[0].is_closed
+
+
+async def test_what_the_function_makes_for_a_loop_is_looked_at_too(make):
+    client = make(async_http_client=lambda: None).as_async()
+    with pytest.raises(ConfigurationError, match=r"async_http_client must make an httpx\.AsyncClient, not NoneType"):
+        await client.embed_query("a")
+    await client.aclose()
+
+
+def test_a_function_that_asks_the_client_itself_ends_with_the_call(make):
+    """It waits for the request that waits for it: a mistake, and no lock that is held for ever."""
+
+    def asks_itself():
+        client.embed_query("inner")
+        return httpx.Client()
+
+    client = make(http_client=asks_itself, call_timeout=0.5)
+    with pytest.raises(TimedOutError):
+        client.embed_query("outer")
+    client.close()
+
+
+def test_threads_that_begin_together_use_one_client(make):
+    together = threading.Barrier(4)
+
+    def makes():
+        together.wait(30)  # for the others, who must not be kept from making theirs
+        return making("sync")
+
+    client = make(http_client=makes)
+    threads = [threading.Thread(target=client.embed_query, args=[str(number)]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 4
+    assert [one.is_closed for one in made].count(False) == 1
+    client.close()
+    assert all(one.is_closed for one in made)
 
 
 def test_a_function_that_is_async_is_refused(make):

@@ -175,16 +175,24 @@ def limiter(name: str, value: Any) -> Any:
 
 def http_client(*, is_async: bool) -> Check:
     """Take a client of httpx, of the right colour, or a function that makes one."""
-    wanted = "httpx.AsyncClient" if is_async else "httpx.Client"
 
     def check(name: str, value: Any) -> Any:
         if callable(value) and not isinstance(value, type):
             return function(name, value)
-        send = getattr(value, "send", None)
-        if not callable(send) or not callable(getattr(value, "build_request", None)) or isinstance(value, type):
-            raise ConfigurationError(f"{name} takes an {wanted}, not {type(value).__name__}.")
-        if inspect.iscoroutinefunction(send) != is_async:
-            raise ConfigurationError(f"{name} takes an {wanted}; this one is for the other colour.")
+        if found := what_is_no_client(value, is_async=is_async):
+            raise ConfigurationError(f"{name} takes {CLIENTS[is_async]} or a function that makes one, not {found}.")
         return value
 
     return check
+
+
+CLIENTS = {False: "an httpx.Client", True: "an httpx.AsyncClient"}
+"""By whether it is for asyncio."""
+
+
+def what_is_no_client(value: Any, *, is_async: bool) -> str | None:
+    """Return what a value is instead of a client of httpx of this colour, or None where it is one."""
+    send = getattr(value, "send", None)
+    if not callable(send) or not callable(getattr(value, "build_request", None)) or isinstance(value, type):
+        return type(value).__name__
+    return None if inspect.iscoroutinefunction(send) == is_async else "one of the other colour"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +10,7 @@ from threading import get_ident
 from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 from ._fork import Lock
+from ._warn import warn
 
 N = TypeVar("N", int, float)
 P = ParamSpec("P")
@@ -136,7 +136,7 @@ class UsageTracker:
         """Say once in this process that calls were made beside a block that has counted nothing."""
         if self._missed and self._total == Usage() and not _warned:
             _warned.append(True)
-            warnings.warn(_BLIND, UsageWarning, stacklevel=4)
+            warn(_BLIND, UsageWarning)
 
     def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function so that what it spends is counted here, in whichever thread that is.

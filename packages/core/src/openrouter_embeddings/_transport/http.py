@@ -25,7 +25,7 @@ from .failures import failure_of
 from .leftover import has_trailing_bytes
 from .pools import Key, LoopConnections, LoopPool, LoopPools, ThreadsPool, async_pool, sync_pool
 from .targets import Headers, Target
-from .user_clients import aexchange_with, exchange_with
+from .user_clients import aexchange_with, exchange_with, made_by
 
 _log = logging.getLogger("openrouter_embeddings")
 """At DEBUG, one line per exchange: status, size and the gateway's id of it; never a text, never a request header."""
@@ -149,17 +149,21 @@ class HttpTransport:
         return self._kept((target.route, target.tls), make)
 
     def _kept(self, key: Key, make: Callable[[], Any]) -> ThreadsPool[Any]:
-        with self._lock:
-            pool = self._pools.get(key)
-            if pool is None:
-                pool = self._pools[key] = ThreadsPool(make())
+        pool = self._pools.get(key)
+        if pool is None:
+            made = ThreadsPool(make())  # without the lock: it may be a function of the user's, which takes its time
+            with self._lock:
+                pool = self._pools.setdefault(key, made)
+            if pool is made:
                 # A client that is never closed leaves no open socket behind.
                 weakref.finalize(self, _close_in_same_process, pool)
-            return pool
+            else:
+                made.close()
+        return pool
 
     def _user_client(self, given: httpx.Client | Callable[[], httpx.Client]) -> AbstractContextManager[httpx.Client]:
         """Return the user's own client, or the one of this process that the user's function has made."""
-        return self._kept(None, given) if callable(given) else nullcontext(given)
+        return self._kept(None, partial(made_by, given, is_async=False)) if callable(given) else nullcontext(given)
 
     async def _user_client_of_loop(
         self, given: httpx.AsyncClient | Callable[[], httpx.AsyncClient]
@@ -169,7 +173,7 @@ class HttpTransport:
             return nullcontext(given)
         pools = (await self._loop_pools()).pools
         if None not in pools:
-            pools[None] = LoopPool(given())
+            pools[None] = LoopPool(made_by(given, is_async=True))
         return pools[None]
 
     async def _loop_pools(self) -> LoopPools:

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
 import httpx
 
 from openrouter_embeddings._protocol import Response, TransportFailure, TransportFault
+from openrouter_embeddings._validate import CLIENTS, what_is_no_client
 from openrouter_embeddings.errors import ConfigurationError
 
 from .body import Body
 from .failures import failure_of
 from .leftover import has_trailing_bytes
 from .targets import Headers, connect_seconds
+
+C = TypeVar("C", bound=httpx.Client | httpx.AsyncClient)
+
+
+def made_by(function: Callable[[], C], *, is_async: bool) -> C:
+    """Return the client that a function of the user's makes.
+
+    Raises:
+        ConfigurationError: It made something else.
+    """
+    client = function()
+    if found := what_is_no_client(client, is_async=is_async):
+        name = "async_http_client" if is_async else "http_client"
+        raise ConfigurationError(f"The function given as {name} must make {CLIENTS[is_async]}, not {found}.")
+    return client
 
 
 def exchange_with(
@@ -98,7 +115,10 @@ def _request(
 ) -> httpx.Request:
     """Return the request, with what the client adds to each: headers, parameters, cookies."""
     if client.is_closed:
-        raise ConfigurationError("The http_client is closed. Keep it open for as long as the client is used.")
+        raise ConfigurationError(
+            "The http_client is closed. Keep it open for as long as the client is used; a function has to make a new one each"
+            " time."
+        )
     timeout = httpx.Timeout(seconds, connect=connect_seconds(seconds))
     method = "GET" if body is None else "POST"
     return client.build_request(method, url, content=body, headers=list(headers), timeout=timeout)

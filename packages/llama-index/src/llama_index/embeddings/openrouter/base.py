@@ -25,9 +25,9 @@ from openrouter_embeddings import (
     Partial,
     Usage,
 )
-from openrouter_embeddings.client import one_per_process
 from openrouter_embeddings.words import without_values
 
+from ._clients import BuiltClient
 from ._observed import observed
 from ._options import DEFAULTS, WORDS, EmbeddingOptions, OptionFields, by_name
 
@@ -62,9 +62,7 @@ class OpenRouterEmbedding(OptionFields):
         ```
     """
 
-    _built: tuple[dict[str, Any], Client] | None = PrivateAttr(default=None)
-    _spent: Usage = PrivateAttr(default=Usage())
-    """By clients that were built before."""
+    _built: BuiltClient | None = PrivateAttr(default=None)
 
     def __init__(self, model_name: str | None = None, **options: Unpack[EmbeddingOptions]) -> None:
         """Check every option before any request.
@@ -105,23 +103,14 @@ class OpenRouterEmbedding(OptionFields):
     @property
     def client(self) -> Client:
         """The core client, built anew when an option has been assigned since: with new limits, and what is left of the budget."""
-        options = self._for_client()
-        made_of = {"model": self.model_name, **options, "embed_batch_size": self.embed_batch_size}
-        if self._built is None or self._built[0] != made_of:
-            if self._built is not None:
-                self._spent += self._built[1].usage
-            self._built = (made_of, self._new_client(options))
-        return self._built[1]
+        return self._current().client
 
-    def _new_client(self, options: dict[str, Any]) -> Client:
-        WORDS.check_values(options)
-        client = Client(self.model_name, **options)
-        narrower: dict[str, Any] = {}
-        if self.embed_batch_size < client.learned.limits().inputs:
-            narrower["batch_size"] = self.embed_batch_size
-        if client.options.max_cost is not None and self._spent.cost:
-            narrower["max_cost"] = max(0.0, client.options.max_cost - self._spent.cost)
-        return Client(self.model_name, **{**options, **narrower}) if narrower else client
+    def _current(self) -> BuiltClient:
+        before = self._built
+        built = BuiltClient.of({"model": self.model_name, **self._for_client()}, self.embed_batch_size, before)
+        if built is not before:
+            self._built = built
+        return built
 
     @property
     def async_client(self) -> AsyncClient:
@@ -131,7 +120,7 @@ class OpenRouterEmbedding(OptionFields):
     @property
     def usage(self) -> Usage:
         """Tokens, cost and requests so far, in this process, whatever has been assigned meanwhile."""
-        return self.client.usage + self._spent
+        return self._current().usage
 
     def _embed(self, inputs: Sequence[Input], input_type: InputType, method: str, **more: Any) -> EmbeddingResult:
         with WORDS.for_errors(method=method):
@@ -255,14 +244,14 @@ class OpenRouterEmbedding(OptionFields):
         """Carry the options, never the client."""
         # The base class deletes what cannot be pickled from the very object it is asked about: let that be a copy.
         twin = self.model_copy()
-        twin._built, twin._spent = None, Usage()  # noqa: SLF001 - our own class
+        twin._built = None  # noqa: SLF001 - our own class
         return BaseEmbedding.__getstate__(twin)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Build the options, and take the client that others of the same options use in this process."""
         super().__setstate__(state)
         if self._built is not None:
-            self._built = (self._built[0], one_per_process(self._built[1]))
+            self._built = self._built.in_this_process()
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> OpenRouterEmbedding:
         """Copy the options and share what is alive: locks and sockets cannot be copied."""
@@ -270,7 +259,6 @@ class OpenRouterEmbedding(OptionFields):
         for alive in (getattr(self, name) for name in _ALIVE):
             memo[id(alive)] = alive
         memo[id(self._built)] = None
-        memo[id(self._spent)] = Usage()
         twin = super().__deepcopy__(memo)
         _ = twin.client
         return twin

@@ -186,18 +186,17 @@ class Bench:
                 answer |= {"requests": seen["requests"], "refused": seen["refused"], "server_cpu": seen["cpu"]}
                 answer |= {"most_in_flight": seen["most_in_flight"], "wire_bytes": seen["wire_bytes"]}
                 found.setdefault(client.subject.label, []).append(answer)
-        return {label: _medians(answers) for label, answers in found.items()}
+        return {label: medians(answers) for label, answers in found.items()}
 
     def _left_out(self, subject: Subject, failed: Failed) -> None:
         print(f"  left out: {failed}", file=sys.stderr)
         self.failures[subject.label] = str(failed)
 
 
-def _medians(answers: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the median of each number; of anything else, the last."""
+def medians(answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the median of each number; of anything else, the last. `cpu_each` keeps the CPU of each turn."""
     out: dict[str, Any] = {}
     for name, last in answers[-1].items():
         numbers = isinstance(last, (int, float)) and not isinstance(last, bool)
         out[name] = median(one[name] for one in answers) if numbers else last
-    out["rounds"] = len(answers)
-    return out
+    return out | {"rounds": len(answers), "cpu_each": [one.get("cpu") for one in answers]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 
@@ -57,16 +58,27 @@ class Row:
         value = self.measured.get(label, {}).get(key)
         return None if value is None else float(value)
 
+    def paired(self, one: str, other: str) -> float | None:
+        """Return the median of the quotients of each turn's CPU: a machine that is slower for a while is so for both."""
+        mine, theirs = (self.measured.get(label, {}).get("cpu_each") or [] for label in (one, other))
+        if len(mine) != len(theirs) or not all((*mine, *theirs)):
+            return _quotient(self.get(one), self.get(other))
+        return median([a / b for a, b in zip(mine, theirs, strict=True)]) if mine else None
+
     def claim(self, what: str, value: float | None, bound: float, **more: Any) -> None:
         """Add a claim."""
         self.claims.append(Claim(what, value, bound, **more))
 
     def ratio(self, one: str, other: str, bound: float, *, key: str = "cpu", faster: bool = False) -> None:
         """Claim how one client stands to another; `faster` turns the question round: so many times faster."""
-        a, b = self.get(one, key), self.get(other, key)
-        value = None if not a or not b else (b / a if faster else a / b)
+        value = self.paired(one, other) if key == "cpu" else _quotient(self.get(one, key), self.get(other, key))
+        value = 1 / value if value and faster else value
         what = f"{one} {'faster than' if faster else 'to'} {other} ({key})"
         self.claim(what, value, bound, at_least=faster)
+
+
+def _quotient(a: float | None, b: float | None) -> float | None:
+    return a / b if a and b else None
 
 
 def figure(value: object) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil
-from statistics import median
 from typing import Any
 
 import catalogue as c
 from catalogue import Subject
-from harness import Bench, Server
+from harness import Bench, Server, medians
 from results_of import Row
 
 LATENCY = 0.1
@@ -43,13 +42,7 @@ def fresh_rounds(
                 seen = bench.rounds(clients, 1, "documents", settings)
             for label, answer in seen.items():
                 found.setdefault(label, []).append(answer)
-    return {label: _middle(answers) for label, answers in found.items()}
-
-
-def _middle(answers: list[dict[str, Any]]) -> dict[str, Any]:
-    numbers = {name for name, value in answers[0].items() if isinstance(value, (int, float))}
-    out = {name: median(one[name] for one in answers) if name in numbers else answers[0][name] for name in answers[0]}
-    return out | {"rounds": len(answers)}
+    return {label: medians(answers) for label, answers in found.items()}
 
 
 def many_texts(bench: Bench) -> Row:

@@ -75,7 +75,7 @@ def test_telemetry_is_an_extra() -> None:
 
 def test_the_core_is_light() -> None:
     names = {line.split(">")[0] for line in project("core")["dependencies"]}
-    assert names == {"certifi", "httpcore", "httpx", "numpy", "pydantic", "typing-extensions"}
+    assert names == {"certifi", "httpcore", "httpx", "numpy", "pydantic", "sniffio", "typing-extensions"}
 
 
 def test_the_constraints_name_no_place() -> None:

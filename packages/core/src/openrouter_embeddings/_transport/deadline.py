@@ -16,6 +16,8 @@ from typing import Any
 
 import httpcore
 
+from .whole_requests import WholeRequests
+
 _current = threading.local()
 _MANY = 64 * 1024
 _AT_ONCE = 128 * 1024
@@ -49,6 +51,7 @@ class _Stream(httpcore.NetworkStream):
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
+        self._requests = WholeRequests()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what has come."""
@@ -56,6 +59,7 @@ class _Stream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of it, in pieces: a slow reader must not get the whole time for each."""
+        buffer = self._requests.joined(buffer)
         for start in range(0, len(buffer), _AT_ONCE):
             self._stream.write(buffer[start : start + _AT_ONCE], _left(timeout))
 

@@ -21,6 +21,7 @@ from openrouter_embeddings._fork import Lock
 from openrouter_embeddings.errors import ConfigurationError
 
 from .deadline import DeadlineBackend
+from .loop_streams import LoopBackend
 from .proxies import Route, unusable
 
 P = TypeVar("P", bound=httpcore.ConnectionPool | httpx.Client)
@@ -47,7 +48,7 @@ def sync_pool(route: Route, *, tls: bool, connections: int) -> httpcore.Connecti
 
 def async_pool(route: Route, *, tls: bool, connections: int) -> httpcore.AsyncConnectionPool:
     """Return a pool for one event loop. See `sync_pool`."""
-    pool: httpcore.AsyncConnectionPool = _pool("Async", route, tls, connections)
+    pool: httpcore.AsyncConnectionPool = _pool("Async", route, tls, connections, network_backend=LoopBackend())
     return pool
 
 
@@ -165,14 +166,17 @@ class LoopPool(Generic[A]):
 
     async def __aexit__(self, *_: object) -> None:
         self._active -= 1
-        if self._closed and not self._active:
-            await self.pool.aclose()
+        await self._close_if_unused()
 
     async def aclose(self) -> None:
         """Close it, now or with the end of the last exchange."""
         self._closed = True
-        if not self._active:
+        await self._close_if_unused()
+
+    async def _close_if_unused(self) -> None:
+        if self._closed and not self._active:
             await self.pool.aclose()
+            await asyncio.sleep(0)  # in which the loop closes the sockets
 
 
 class LoopConnections(LoopPool[httpcore.AsyncConnectionPool]):

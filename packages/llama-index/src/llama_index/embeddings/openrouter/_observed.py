@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding, dispatcher
@@ -37,14 +36,22 @@ def observed(
 
         def ended(result: EmbeddingResult) -> list[Embedding]:
             embeddings, chunks = result.tolist(), _chunks(texts)
-            spent = {"usage": usage.total.to_dict(), "providers": list(result.providers)}
-            event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: embeddings, **deepcopy(spent)})
-            tags = {"model_name": payload["model_name"], **spent}
-            # Unchecked: pydantic would look at each number, and copy every list.
-            dispatcher.event(EmbeddingEndEvent.model_construct(chunks=chunks, embeddings=embeddings, tags=tags))
+            event.on_end(
+                payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: embeddings, **_spent(usage, result)}
+            )
+            tags = {"model_name": payload["model_name"], **_spent(usage, result)}
+            end = EmbeddingEndEvent(chunks=[], embeddings=[], tags=tags)
+            # Given afterwards, as pydantic would look at each number, and copy every list.
+            end.chunks, end.embeddings = chunks, embeddings
+            dispatcher.event(end)
             return embeddings
 
         yield landed, ended
+
+
+def _spent(usage: UsageTracker, result: EmbeddingResult) -> dict[str, Any]:
+    """Return it anew: two handlers may keep it."""
+    return {"usage": usage.total.to_dict(), "providers": list(result.providers)}
 
 
 def _chunks(texts: Any) -> list[str]:

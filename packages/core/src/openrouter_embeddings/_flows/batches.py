@@ -102,9 +102,19 @@ class BatchQueue:
         self._sizes = sizes
         self._learned = learned
         self._cut: deque[Batch] = deque()
-        self._uncut: deque[Sequence[int]] = deque([members] if len(members) else [])
+        self._uncut: deque[Sequence[int]] = deque()
         self._alone: deque[Batch] = deque()
         self._lock = Lock()
+        self.begin(members)
+
+    def begin(self, members: Sequence[int]) -> None:
+        """Begin anew, with these inputs."""
+        with self._lock:
+            self._cut.clear()
+            self._uncut.clear()
+            self._alone.clear()
+            if len(members):
+                self._uncut.append(members)
 
     def __bool__(self) -> bool:
         return bool(self._cut or self._uncut or self._alone)

@@ -14,7 +14,7 @@ from openrouter_embeddings._protocol import TOO_LONG, Diagnosis, Remedy
 from openrouter_embeddings.errors import EmbeddingError, InputTooLongError
 from openrouter_embeddings.results import EmbeddingResult
 
-from .batches import Batch, BatchQueue, SizeTest
+from .batches import Batch, SizeTest
 from .call import EmbedCall
 from .claims import await_elsewhere, leave, set_aside
 from .delivery import NO_LONGER_FITS, ClaimedElsewhere, not_sent_error, send_until_settled
@@ -94,7 +94,7 @@ def _send_all(call: EmbedCall, todo: list[int], *, alone: bool) -> Flow[Embeddin
     """Send inputs, by one worker or by as many as there are permits for; return the error that ended the call."""
     long = call.probably_too_long(todo)
     rest = [index for index in todo if index not in long] if long else todo
-    call.queue = BatchQueue(rest, call.inputs.sizes, call.learned)
+    call.queue.begin(rest)
     call.queue.add_alone(sorted(long))
     if alone or call.queue.is_one_batch():
         call.workers.begin(None)

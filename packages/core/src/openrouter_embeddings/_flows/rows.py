@@ -54,7 +54,8 @@ class RowTable:
 
     def unfilled(self) -> list[int]:
         """Return the rows that hold no embedding yet."""
-        return [int(index) for index in np.flatnonzero(~self.filled)]
+        unfilled: list[int] = (~self.filled).nonzero()[0].tolist()
+        return unfilled
 
     def in_order_of(self, index_of_position: Sequence[int], *, dimensions: int = 0) -> Matrix:
         """Return one row for each position; rows that are not filled are NaN."""

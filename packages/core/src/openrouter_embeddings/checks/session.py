@@ -11,7 +11,6 @@ import numpy as np
 from openrouter_embeddings._flows import (
     QUERY_RETRIES,
     QUERY_SECONDS,
-    BatchQueue,
     EmbedCall,
     Flow,
     LearnedLimits,
@@ -97,7 +96,7 @@ def run_alone(call: EmbedCall) -> Flow[EmbeddingResult]:
     `embed` would run workers side by side, and there the first failure stops whatever else is under way: here other
     providers, and later questions.
     """
-    call.queue = BatchQueue(call.unresolved(), call.inputs.sizes, call.learned)
+    call.queue.begin(call.unresolved())
     yield from drain_queue(call)
     if call.failures:
         raise next(iter(call.failures.values()))

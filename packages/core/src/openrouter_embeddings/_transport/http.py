@@ -123,6 +123,7 @@ class HttpTransport:
                     self._retire_if_stranded(pools, target, used)
                     raise
         except Exception as error:  # noqa: BLE001  translated, or raised again
+            await asyncio.sleep(0)  # in which the loop closes what was broken
             return failure_of(_unsendable(error), target.route)
 
     def close(self) -> None:

@@ -7,12 +7,13 @@ import gc
 import socket
 import ssl
 import threading
+from types import SimpleNamespace
 
 import httpcore
 import pytest
 
 from openrouter_embeddings._transport import HttpTransport
-from openrouter_embeddings._transport.loop_streams import _MOST_UNREAD, LoopBackend
+from openrouter_embeddings._transport.loop_streams import _MOST_UNREAD, LoopBackend, _Incoming
 
 from ...support.sockets import answering, hang, http, read_request, reset, saying, serving
 
@@ -105,6 +106,24 @@ async def test_a_sender_waits_for_a_slow_reader():
         assert len(await read_all(stream)) == BIG
         assert incoming._unread == 0
         await stream.aclose()
+
+
+async def test_what_came_before_the_end_is_read_without_asking_for_more():
+    """uvloop refuses to read on where the connection is closed."""
+    asked = []
+    transport = SimpleNamespace(
+        pause_reading=lambda: asked.append("pause"), resume_reading=lambda: asked.append("resume")
+    )
+    incoming = _Incoming()
+    incoming.connection_made(transport)
+    for _ in range(2):
+        incoming.data_received(bytes(_MOST_UNREAD))
+    assert len(await incoming.read()) == _MOST_UNREAD
+    assert asked == ["pause", "resume"]
+    incoming.data_received(bytes(_MOST_UNREAD))
+    incoming.connection_lost(None)
+    assert [len(await incoming.read()) for _ in range(3)] == [_MOST_UNREAD, _MOST_UNREAD, 0]
+    assert asked == ["pause", "resume", "pause"]
 
 
 async def test_a_writer_waits_for_a_slow_server():

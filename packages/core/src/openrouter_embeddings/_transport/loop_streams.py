@@ -118,7 +118,7 @@ class _Incoming(asyncio.Protocol):
         has_to_wait = self._unread > _MOST_UNREAD
         if has_to_wait and not had_to_wait:
             self._transport.pause_reading()
-        elif had_to_wait and not has_to_wait:
+        elif had_to_wait and not has_to_wait and not self.ended:  # uvloop refuses where there is nothing to resume
             self._transport.resume_reading()
 
     async def _until_change(self) -> None:

@@ -62,6 +62,7 @@ def many_texts(bench: Bench) -> Row:
             seen["scaled_from"] = f"{count:,}"
             for name in ("wall", "cpu", "system", "requests"):
                 seen[name] *= FULL / count
+            seen["cpu_each"] = [cpu * FULL / count for cpu in seen["cpu_each"]]
             if count != FULL:
                 seen["peak_mb"] = None  # memory is not scaled
     waves = ceil(ceil(FULL / 256) / 16) * LATENCY

@@ -155,6 +155,8 @@ def test_an_address_loses_its_last_slash_and_nothing_else(given, kept):
 
 
 NO_SCHEME = f"base_url does not begin with https:// and a host. Write it in full, as in {EXAMPLE}."
+NO_HOST = f"base_url holds no name that a host can have. Write it as in {EXAMPLE}."
+NOT_ASCII = "base_url holds characters other than ASCII. Write a host's name as DNS has it (xn--), and a path's as %xx."
 PLAIN = "Write https://, or set allow_plain_http=True where the network between is yours."
 
 
@@ -170,6 +172,11 @@ PLAIN = "Write https://, or set allow_plain_http=True where the network between 
         ("ftp://openrouter.ai", NO_SCHEME),
         ("https://a.org:port", f"base_url is not an address. Write it as in {EXAMPLE}."),
         ("https://[::1", f"base_url is not an address. Write it as in {EXAMPLE}."),
+        ("https://a..org/v1", NO_HOST),
+        ("https://.a.org/v1", NO_HOST),
+        (f"https://{'a' * 64}.org/v1", NO_HOST),
+        ("https://b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.org/v1", NOT_ASCII),
+        ("https://a.org/v\N{SUPERSCRIPT ONE}", NOT_ASCII),
         (
             "https://a.org/v1\n",
             f"base_url holds white space, a control character or a backslash. Write {EXAMPLE}.",

@@ -102,10 +102,12 @@ def test_what_the_function_raises_is_the_callers(make):
         asyncio.run(make(async_http_client=fails).as_async().embed_query("a"))
 
 
-@pytest.mark.parametrize(("wrong", "found"), [(None, "NoneType"), (httpx.AsyncClient(), "one of the other colour")])
+@pytest.mark.parametrize(
+    ("wrong", "found"), [(lambda: None, "NoneType"), (httpx.AsyncClient, "one of the other colour")]
+)
 def test_what_the_function_makes_is_looked_at_and_leaves_nothing_behind(make, wrong, found):
     """The next call asks the function again."""
-    answers = iter([wrong, making("sync")])
+    answers = iter([wrong(), making("sync")])
     client = make(http_client=lambda: next(answers))
     with pytest.raises(ConfigurationError, match=rf"must make an httpx\.Client, not {found}"):
         client.embed_query("a")

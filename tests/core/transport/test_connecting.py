@@ -95,6 +95,7 @@ async def test_silence_is_given_a_while_and_then_company(network):
     network.addresses = [(V6, "a"), (V4, "b"), (V4, "c")]
     network.leads_to = {"c": "open"}
     assert await network.connect() == "c"
+    await asyncio.sleep(0)
     assert sorted(network.cancelled) == ["a", "b"]
 
 
@@ -112,6 +113,7 @@ async def test_of_two_that_answer_in_the_same_moment_one_is_closed(network):
 
     network.loop.create_connection = create_connection
     chosen = await network.connect()
+    await asyncio.sleep(0)
     assert {transport.host: transport.aborted for transport in network.opened} == {
         host: host != chosen for host in ("a", "b")
     }
@@ -122,7 +124,26 @@ async def test_a_cancelled_wait_leaves_no_attempt_behind(network):
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await network.connect()
+    await asyncio.sleep(0)
     assert sorted(network.cancelled) == network.tried == ["a", "b"]
+
+
+async def test_one_that_is_cancelled_as_it_connects_leaves_nothing_open(network):
+    """Others are given up then, at which nobody may have to wait with the connection in hand."""
+    network.addresses = [(V6, "a"), (V4, "b")]
+    network.leads_to = {"b": "open"}
+    for turns in range(12):
+        connecting = asyncio.create_task(connect(asyncio.Protocol, "gateway.test", 443))
+        while not network.opened:  # noqa: ASYNC110  what opens it cannot set an event in the same turn
+            await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        connecting.cancel()
+        (outcome,) = await asyncio.gather(connecting, return_exceptions=True)
+        await asyncio.sleep(0)
+        (transport,) = network.opened
+        assert transport.aborted == isinstance(outcome, asyncio.CancelledError), turns
+        network.opened.clear()
 
 
 async def test_what_is_no_fault_of_the_network_is_raised_as_it_is(network):

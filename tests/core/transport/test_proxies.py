@@ -69,6 +69,8 @@ def test_a_proxys_address_is_read(monkeypatch, address, route):
         "http://user:canary@p:99999",
         "http://user:canary@[::1:3128",
         "http://user:canary@prox\N{LATIN SMALL LETTER Y WITH DIAERESIS}:1",
+        "http://user:canary@p..test:1",
+        f"socks5://user:canary@{'p' * 64}:1",
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_named_by_its_variables_alone(monkeypatch, address):

@@ -132,6 +132,15 @@ def _fits(value: str, charset: str) -> bool:
     return True
 
 
+def is_host(name: str) -> bool:
+    """Return whether a host can have this name: parts of 1 to 63 ASCII characters (RFC 1035, section 2.3.4), or an address.
+
+    Python raises a bare UnicodeError where it looks up any other.
+    """
+    parts = name.removesuffix(".").split(".")
+    return name.isascii() and all(0 < len(part) < 64 for part in parts)
+
+
 def key(value: object) -> str:
     """Take a key. A line feed at its end is a copying accident and goes; anything else is an error."""
     content = value.get_secret_value() if holds_secret(value) else value
@@ -179,19 +188,21 @@ def http_client(*, is_async: bool) -> Check:
     def check(name: str, value: Any) -> Any:
         if callable(value) and not isinstance(value, type):
             return function(name, value)
-        if found := what_is_no_client(value, is_async=is_async):
-            raise ConfigurationError(f"{name} takes {CLIENTS[is_async]} or a function that makes one, not {found}.")
+        if found := describe_wrong_client(value, is_async=is_async):
+            raise ConfigurationError(
+                f"{name} takes {CLIENT_NAMES[is_async]} or a function that makes one, not {found}."
+            )
         return value
 
     return check
 
 
-CLIENTS = {False: "an httpx.Client", True: "an httpx.AsyncClient"}
+CLIENT_NAMES = {False: "an httpx.Client", True: "an httpx.AsyncClient"}
 """By whether it is for asyncio."""
 
 
-def what_is_no_client(value: Any, *, is_async: bool) -> str | None:
-    """Return what a value is instead of a client of httpx of this colour, or None where it is one."""
+def describe_wrong_client(value: Any, *, is_async: bool) -> str | None:
+    """Return words for what a value is, or None where it is a client of httpx of this colour."""
     send = getattr(value, "send", None)
     if not callable(send) or not callable(getattr(value, "build_request", None)) or isinstance(value, type):
         return type(value).__name__

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from ._validate import is_host
 from .errors import ConfigurationError
 
 _EXAMPLE = "https://openrouter.ai/api/v1"
@@ -34,6 +35,10 @@ def check_base_url(url: str, *, allow_plain_http: bool = False) -> str:
         raise ConfigurationError(f"base_url takes a str such as {_EXAMPLE!r}, not {type(url).__name__}.")
     if _UNFIT.search(url):
         raise ConfigurationError(f"base_url holds white space, a control character or a backslash. Write {_EXAMPLE!r}.")
+    if not url.isascii():
+        raise ConfigurationError(
+            "base_url holds characters other than ASCII. Write a host's name as DNS has it (xn--), and a path's as %xx."
+        )
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
@@ -43,6 +48,8 @@ def check_base_url(url: str, *, allow_plain_http: bool = False) -> str:
         raise ConfigurationError(
             f"base_url does not begin with https:// and a host. Write it in full, as in {_EXAMPLE!r}."
         )
+    if not is_host(host):
+        raise ConfigurationError(f"base_url holds no name that a host can have. Write it as in {_EXAMPLE!r}.")
     if "@" in parts.netloc:
         raise ConfigurationError("base_url holds a user name or password. Remove it, and pass the key as api_key.")
     if "?" in url or "#" in url:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
 from itertools import chain, zip_longest
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 P = TypeVar("P", bound=asyncio.Protocol)
 Connected: TypeAlias = "tuple[asyncio.Transport, P]"
@@ -16,7 +16,7 @@ _HEAD_START = 0.25
 """Seconds that an address has before the next one is tried beside it. RFC 8305 (Happy Eyeballs), section 8."""
 
 
-async def connect(protocol: Callable[[], P], host: str, port: int, **options: Any) -> Connected[P]:
+async def connect(protocol: Callable[[], P], host: str, port: int) -> Connected[P]:
     """Return a connection and its protocol.
 
     Each address of the host is tried when the one before has failed, or has been silent for a while: where IPv6 leads
@@ -27,7 +27,6 @@ async def connect(protocol: Callable[[], P], host: str, port: int, **options: An
         protocol: Makes the protocol of a connection.
         host: Its name, or an address.
         port: Its port.
-        **options: Of the loop's `create_connection`.
 
     Raises:
         OSError: The host has no address.
@@ -40,7 +39,7 @@ async def connect(protocol: Callable[[], P], host: str, port: int, **options: An
     try:
         while addresses or attempts:
             if addresses:
-                attempts.add(loop.create_task(loop.create_connection(protocol, addresses.pop(0), port, **options)))
+                attempts.add(loop.create_task(loop.create_connection(protocol, addresses.pop(0), port)))
             seconds = _HEAD_START if addresses else None
             done, _ = await asyncio.wait(attempts, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             for attempt in done:
@@ -51,7 +50,10 @@ async def connect(protocol: Callable[[], P], host: str, port: int, **options: An
                     errors.append(error)
         raise ExceptionGroup(f"no address of {len(errors)} answers", errors)
     finally:
-        await _give_up(attempts)
+        # Nothing is waited for: a task that is cancelled here would lose the connection that it has.
+        for attempt in attempts:
+            attempt.add_done_callback(_abort)
+            attempt.cancel()
 
 
 async def _addresses(host: str, port: int) -> list[str]:
@@ -65,9 +67,6 @@ async def _addresses(host: str, port: int) -> list[str]:
     return [address for address in chain.from_iterable(zip_longest(*families.values())) if address is not None]
 
 
-async def _give_up(attempts: Collection[asyncio.Task[Connected[P]]]) -> None:
-    for attempt in attempts:
-        attempt.cancel()
-    for outcome in await asyncio.gather(*attempts, return_exceptions=True):
-        if not isinstance(outcome, BaseException):
-            outcome[0].abort()
+def _abort(attempt: asyncio.Task[Connected[P]]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result()[0].abort()

@@ -37,13 +37,10 @@ class LoopBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Open one. asyncio sends without delay (TCP_NODELAY) of its own accord."""
-        local = {} if local_address is None else {"local_addr": (local_address, 0)}
+        """Open one. Of a local address and options, our pools give none; asyncio sets TCP_NODELAY of its own accord."""
         with _translated():
             async with asyncio.timeout(timeout):
-                transport, incoming = await connect(_Incoming, host, port, **local)
-        for option in socket_options or ():
-            transport.get_extra_info("socket").setsockopt(*option)
+                transport, incoming = await connect(_Incoming, host, port)
         return _Stream(transport, incoming)
 
 

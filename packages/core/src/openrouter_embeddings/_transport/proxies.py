@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from openrouter_embeddings._validate import is_host
 from openrouter_embeddings.errors import ConfigurationError
 
 _SCHEMES = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -54,8 +55,10 @@ def _route_through(proxy: str) -> Route:
         port = parts.port
     except ValueError:
         raise unusable("its address cannot be read") from None
-    if parts.scheme not in _SCHEMES or not parts.hostname or not parts.hostname.isascii():
+    if parts.scheme not in _SCHEMES or not parts.hostname:
         raise unusable("its address does not begin with http://, https:// or socks5://")
+    if not is_host(parts.hostname):
+        raise unusable("its address holds no name that a host can have")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     words = (parts.username or "", parts.password or "")
     credentials = (unquote_to_bytes(words[0]), unquote_to_bytes(words[1])) if parts.username else None

@@ -10,7 +10,7 @@ from typing import NoReturn, TypeVar
 import httpx
 
 from openrouter_embeddings._protocol import Response, TransportFailure, TransportFault
-from openrouter_embeddings._validate import CLIENTS, what_is_no_client
+from openrouter_embeddings._validate import CLIENT_NAMES, describe_wrong_client
 from openrouter_embeddings.errors import ConfigurationError
 
 from .body import Body
@@ -28,9 +28,9 @@ def made_by(function: Callable[[], C], *, is_async: bool) -> C:
         ConfigurationError: It made something else.
     """
     client = function()
-    if found := what_is_no_client(client, is_async=is_async):
+    if found := describe_wrong_client(client, is_async=is_async):
         name = "async_http_client" if is_async else "http_client"
-        raise ConfigurationError(f"The function given as {name} must make {CLIENTS[is_async]}, not {found}.")
+        raise ConfigurationError(f"The function given as {name} must make {CLIENT_NAMES[is_async]}, not {found}.")
     return client
 
 

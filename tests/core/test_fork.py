@@ -42,7 +42,7 @@ def test_a_lock_that_another_thread_holds_is_free_in_the_child_and_held_in_the_p
             return True
 
     assert in_child(can_be_taken) == 0
-    assert lock._lock.locked()
+    assert lock.__enter__.__self__.locked()
     release.set()
     thread.join()
 

@@ -82,8 +82,8 @@ def test_what_does_not_fit_any_more_is_cut_by_what_is_known_now():
 
 
 def test_inputs_that_are_better_sent_alone_come_last_and_alone():
-    queue = BatchQueue([0, 2], [1, 500, 1], learned())
-    queue.add_alone([1])
+    queue = BatchQueue((), [1, 500, 1], learned())
+    queue.begin([0, 2], alone=[1])
     assert not queue.is_one_batch()
     assert [list(batch.members) for batch in drained(queue)] == [[0, 2], [1]]
 

@@ -16,7 +16,7 @@ import httpcore
 import pytest
 
 from openrouter_embeddings._transport import deadline as module
-from openrouter_embeddings._transport.deadline import DeadlineBackend, with_deadline
+from openrouter_embeddings._transport.deadline import Deadline, DeadlineBackend
 
 from ...support.sockets import Served, serving
 
@@ -76,7 +76,7 @@ def test_without_a_deadline_waits_are_what_httpcore_asks_for(network):
 
 
 def test_each_wait_is_cut_to_what_is_left(network):
-    with with_deadline(104.5):
+    with Deadline(104.5):
         stream = connect()
         stream.read(100, 5.0)
         stream.read(100, 0.25)
@@ -85,7 +85,7 @@ def test_each_wait_is_cut_to_what_is_left(network):
 
 
 def test_once_it_is_over_nothing_is_waited_for(network):
-    with with_deadline(101.0):
+    with Deadline(101.0):
         stream = connect()
         for wait in (lambda: stream.read(100, 5.0), lambda: stream.write(b"abc", 5.0)):
             with pytest.raises(EXPIRED_READ):
@@ -99,7 +99,7 @@ def test_once_it_is_over_nothing_is_waited_for(network):
 
 def test_a_large_body_is_written_in_pieces_that_share_the_time(network):
     """Else a slow reader would get the whole time for each of them."""
-    with with_deadline(104.0):
+    with Deadline(104.0):
         connect().write(bytes(300_000), 60.0)
     assert network.waits[1:] == [("write", 131_072, 3.0), ("write", 131_072, 2.0), ("write", 37_856, 1.0)]
 
@@ -112,7 +112,7 @@ def test_large_reads_take_more_at_once_and_small_ones_what_was_asked_for(network
 
 
 def test_an_encrypted_connection_is_bounded_too(network):
-    with with_deadline(110.0):
+    with Deadline(110.0):
         encrypted = connect().start_tls(ssl.create_default_context(), "gateway.test", 60.0)
         encrypted.read(100, 60.0)
     assert network.waits[1:] == [("tls", "gateway.test", 9.0), ("read", 100, 8.0)]
@@ -142,7 +142,7 @@ def test_what_has_come_over_tls_is_read_at_once_and_not_a_record_at_a_time(autho
     sent = bytes(range(250)) * 200
     with (
         encrypted(authority, lambda connection: connection.sendall(sent)) as stream,
-        with_deadline(time.monotonic() + 10),
+        Deadline(time.monotonic() + 10),
     ):
         assert stream.read(65_536) == sent
         with pytest.raises(EXPIRED_READ):
@@ -182,7 +182,7 @@ def test_a_server_that_leaves_after_some_records_is_met_after_them(authority):
 
 def test_a_deadline_is_one_threads_and_ends_with_its_exchange(network):
     stream = connect()
-    with pytest.raises(ZeroDivisionError), with_deadline(101.5):
+    with pytest.raises(ZeroDivisionError), Deadline(101.5):
         other = threading.Thread(target=stream.read, args=(100, 7.0))
         other.start()
         other.join()

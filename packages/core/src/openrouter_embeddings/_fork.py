@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -57,23 +57,20 @@ class Lock(ForkAware):
     The thread that held it in the parent does not exist in the child, so it would never be released there.
     """
 
+    # Slots, in which `with` finds the bare lock's own methods. In a method written in Python, Ctrl-C may strike after the
+    # lock was taken and before the block has begun: it would stay locked for ever.
+    __slots__ = ("__enter__", "__exit__")
+    __enter__: Any
+    __exit__: Any
+
     def __init__(self) -> None:
         self.after_fork()
         super().__init__()
 
     def after_fork(self) -> None:
         """Be free."""
-        self._lock = threading.Lock()
-
-    # `with` finds the bare lock's own methods here. In a method written in Python, Ctrl-C may strike after the lock was
-    # taken and before the block has begun: it would stay locked for ever.
-    @property
-    def __enter__(self) -> Callable[[], bool]:
-        return self._lock.__enter__
-
-    @property
-    def __exit__(self) -> Callable[..., None]:  # noqa: PLE0302, PYI036  a property, not the method
-        return self._lock.__exit__
+        lock = threading.Lock()
+        self.__enter__, self.__exit__ = lock.__enter__, lock.__exit__
 
 
 _known: AliveSet[ForkAware] = AliveSet()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from openrouter_embeddings._fork import Lock
 
@@ -107,14 +108,12 @@ class BatchQueue:
         self._lock = Lock()
         self.begin(members)
 
-    def begin(self, members: Sequence[int]) -> None:
-        """Begin anew, with these inputs."""
+    def begin(self, members: Sequence[int], *, alone: Sequence[int] = ()) -> None:
+        """Begin anew, with these inputs, and behind them some that are each in a batch of its own."""
         with self._lock:
             self._cut.clear()
-            self._uncut.clear()
-            self._alone.clear()
-            if len(members):
-                self._uncut.append(members)
+            self._uncut = deque([members] if members else ())
+            self._alone = deque([Batch([member], self._sizes[member]) for member in alone])
 
     def __bool__(self) -> bool:
         return bool(self._cut or self._uncut or self._alone)
@@ -126,7 +125,7 @@ class BatchQueue:
         cut = len(self._cut) + len(self._alone)
         if cut or count > limits.inputs:
             return cut + count <= 1
-        return sum(self._sizes[member] for members in self._uncut for member in members) <= limits.tokens
+        return sum(map(self._sizes.__getitem__, chain.from_iterable(self._uncut))) <= limits.tokens
 
     def next(self) -> Batch | None:
         """Return the next batch, cut to what a request may hold now, or None."""
@@ -154,11 +153,6 @@ class BatchQueue:
         """Queue a batch before everything else, to be cut by what is known now."""
         with self._lock:
             self._uncut.appendleft(batch.members)
-
-    def add_alone(self, members: Iterable[int]) -> None:
-        """Queue inputs behind everything else, each in a batch of its own."""
-        with self._lock:
-            self._alone.extend(Batch([member], self._sizes[member]) for member in members)
 
     def _fitting(self, members: Sequence[int], limits: BatchLimits) -> tuple[int, int]:
         """Return how many of the members fit into a request, at least one, and their estimated tokens."""

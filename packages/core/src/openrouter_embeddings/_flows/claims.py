@@ -57,7 +57,8 @@ def await_elsewhere(call: EmbedCall) -> Flow[list[int] | NotSentReason]:
 def leave(call: EmbedCall) -> None:
     """Wait for nothing any more, and let other calls send what was left to us: the call is over."""
     if call.share is not None:
-        call.share.abandon(sorted(call.elsewhere.ever), {})
+        if call.elsewhere.ever:
+            call.share.abandon(sorted(call.elsewhere.ever), {})
         call.share.leave()
 
 

@@ -40,6 +40,7 @@ from .effects import CallStopped, Flow, NotSent, NotSentReason, Send, cache_put,
 _MIN_BODY_LIMIT = 64 * 1024 * 1024
 _BYTES_PER_NUMBER = 25
 _MAX_ASSUMED_DIMENSIONS = 16_384
+_FIRST_REQUEST = Usage(requests=1)
 _FOR_THE_CALLER = {Remedy.SPLIT, Remedy.ISOLATE, Remedy.NONE}
 NO_LONGER_FITS = Diagnosis(EmbeddingError, "Fewer inputs are taken by now", "", Remedy.SPLIT)
 """The request did not leave: it was cut before something was learnt."""
@@ -98,7 +99,9 @@ class BatchRequest:
         self._encoding = learned if asked == "auto" else asked
         body = request_body(call.settings.fields, call.wire_inputs(batch), self._encoding)
         # Now, not when it is answered: the call may be cancelled before.
-        call.outcome.spend(Usage(requests=1, retries=int(self.attempts > 0), replays=int(self.is_a_replay)))
+        call.outcome.spend(
+            Usage(requests=1, retries=1, replays=int(self.is_a_replay)) if self.attempts else _FIRST_REQUEST
+        )
         self.attempts += 1
         return body
 

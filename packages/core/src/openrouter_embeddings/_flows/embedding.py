@@ -94,8 +94,7 @@ def _send_all(call: EmbedCall, todo: list[int], *, alone: bool) -> Flow[Embeddin
     """Send inputs, by one worker or by as many as there are permits for; return the error that ended the call."""
     long = call.probably_too_long(todo)
     rest = [index for index in todo if index not in long] if long else todo
-    call.queue.begin(rest)
-    call.queue.add_alone(sorted(long))
+    call.queue.begin(rest, alone=sorted(long))
     if alone or call.queue.is_one_batch():
         call.workers.begin(None)
         try:

@@ -44,7 +44,7 @@ class Outcome:
     @property
     def usage(self) -> Usage:
         """What the call has spent so far."""
-        return sum(list(self._spent), Usage())
+        return sum(list(self._spent)) or Usage()
 
     def spend(self, usage: Usage) -> None:
         """Add to what was spent."""

@@ -90,16 +90,17 @@ class CallSettings:
         on_progress: Callable[[int, int], None] | None = None,
     ) -> CallSettings:
         """Return the settings of one call."""
+        service = options.service
         return cls(
             model=options.model,
-            gateway=options.service.described(address),
+            gateway=service.described(address),
             fields=body_fields(options, marks.input_type),
             prefix="" if multimodal else marks.prefix,
             encoding="float" if multimodal and options.encoding_format == "auto" else options.encoding_format,
             dimensions=options.dimensions,
             native_dimensions=profile.native_dimensions,
-            cost_at_top=options.service.cost_location == "top",
-            hints=options.service.error_hints,
+            cost_at_top=service.cost_location == "top",
+            hints=service.error_hints,
             urgent=urgent,
             wait_budget=min(options.retry_timeout, QUERY_SECONDS) if urgent else options.retry_timeout,
             max_retries=min(options.max_retries, QUERY_RETRIES) if urgent else options.max_retries,

@@ -38,8 +38,8 @@ class Workers:
 
     def next(self, *, wanted: bool) -> Flow[None] | None:
         """Return one more worker where a request leaves, one is wanted, and no other waits for a permit."""
-        self.wait_no_longer()
         with self._lock:
+            self._waiting -= 1
             if self._make is None or not wanted or self._waiting or self._count >= self._most:
                 return None
             self._count += 1

@@ -131,6 +131,8 @@ def _first_complaint(invalid: ValidationError, response: Response) -> str:
 def _in_order(data: list[_Row]) -> list[bytes | list[float]]:
     """Return the embeddings by `index`, which must be a permutation of the positions, or absent throughout."""
     indices = [row.index for row in data]
+    if indices == list(range(len(data))):
+        return [row.embedding for row in data]
     if all(index is None for index in indices):
         return [row.embedding for row in data]
     if any(index is None for index in indices):
@@ -142,10 +144,12 @@ def _in_order(data: list[_Row]) -> list[bytes | list[float]]:
 
 def _matrix(rows: list[bytes | list[float]], into: Matrix | None) -> Matrix:
     """Return float32 rows of one width, or raise `MalformedAnswer`."""
-    if any(isinstance(row, bytes) and len(row) % 4 for row in rows):
+    packed = [row for row in rows if isinstance(row, bytes)]
+    sizes = set(map(len, packed))
+    if any(size % 4 for size in sizes):
         raise MalformedAnswer("an embedding in base64 was not a whole number of float32 values")
-    if all(isinstance(row, bytes) for row in rows):
-        widths = {len(row) // 4 for row in rows}
+    if len(packed) == len(rows):
+        widths = {size // 4 for size in sizes}
     else:
         rows = [np.frombuffer(row, "<f4").tolist() if isinstance(row, bytes) else row for row in rows]
         widths = {len(row) for row in rows}
@@ -153,8 +157,8 @@ def _matrix(rows: list[bytes | list[float]], into: Matrix | None) -> Matrix:
         raise MalformedAnswer(f"the answer mixed embeddings of {len(widths)} widths, {min(widths)} to {max(widths)}")
     if widths == {0}:
         raise MalformedAnswer("the answer held empty embeddings")
-    if isinstance(rows[0], bytes):
-        matrix = _packed(rows, into)  # type: ignore[arg-type]
+    if len(packed) == len(rows):
+        matrix = _packed(packed, into)
     else:
         with np.errstate(over="ignore"):
             matrix = np.array(rows, dtype=np.float32)

@@ -29,7 +29,10 @@ class Line:
 
     def first_awake(self, now: float) -> Entry | None:
         """Return the first entry whose thread or loop has not stalled."""
-        return next((entry for entry in self.entries if entry.wakes_at + START_SECONDS > now), None)
+        for entry in self.entries:
+            if entry.wakes_at + START_SECONDS > now:
+                return entry
+        return None
 
     def obstacle(self, now: float) -> Wait | None:
         """Return what keeps the next request from asking the user's limiter, or None."""

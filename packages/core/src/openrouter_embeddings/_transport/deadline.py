@@ -11,7 +11,6 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpcore
@@ -25,13 +24,16 @@ _AT_ONCE = 128 * 1024
 the same, a change of threads; still more would cost memory in each of them."""
 
 
-@contextmanager
-def with_deadline(deadline: float) -> Iterator[None]:
-    """Let no wait of this thread go on after `deadline`, in monotonic seconds."""
-    _current.deadline = deadline
-    try:
-        yield
-    finally:
+class Deadline:
+    """Inside its block no wait of this thread goes on after a moment, in monotonic seconds."""
+
+    def __init__(self, moment: float) -> None:
+        self._moment = moment
+
+    def __enter__(self) -> None:
+        _current.deadline = self._moment
+
+    def __exit__(self, *_: object) -> None:
         _current.deadline = None
 
 

@@ -20,7 +20,7 @@ from openrouter_embeddings._protocol import Response, TransportFailure
 from openrouter_embeddings.errors import ConfigurationError
 
 from .body import Body
-from .deadline import with_deadline
+from .deadline import Deadline
 from .failures import failure_of
 from .leftover import has_trailing_bytes
 from .pools import Key, LoopConnections, LoopPool, LoopPools, ThreadsPool, async_pool, sync_pool
@@ -88,7 +88,7 @@ class HttpTransport:
         target = self._target(url)
         try:
             request = target.request(body, headers, seconds)
-            with self._pool(target) as pool, with_deadline(deadline):
+            with self._pool(target) as pool, Deadline(deadline):
                 response = pool.handle_request(request)
                 try:
                     received = Body(_encoding_of(response), max_bytes)

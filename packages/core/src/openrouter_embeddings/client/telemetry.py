@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 _APIS = ("opentelemetry.trace", "opentelemetry.metrics")
+_UNOBSERVED = nullcontext()
 # The bounds that the conventions name.
 _TOKENS = [4**power for power in range(14)]
 _SECONDS = [0.01 * 2**power for power in range(14)]
 
 
-@contextmanager
-def observed(state: ClientState, input_type: InputType, calls: Sequence[EmbedCall]) -> Iterator[None]:
+def observed(state: ClientState, input_type: InputType, calls: Sequence[EmbedCall]) -> AbstractContextManager[None]:
     """Tell of what runs inside: a span, how long it took, and the tokens.
 
     Args:
@@ -40,9 +40,13 @@ def observed(state: ClientState, input_type: InputType, calls: Sequence[EmbedCal
         input_type: `"query"` or `"document"`.
         calls: The call, and those that were made in its place meanwhile. None: there is nothing to tell.
     """
-    if not calls or not any(name in sys.modules for name in _APIS):
-        yield
-        return
+    if not calls or sys.modules.keys().isdisjoint(_APIS):
+        return _UNOBSERVED
+    return _observed(state, input_type, calls)
+
+
+@contextmanager
+def _observed(state: ClientState, input_type: InputType, calls: Sequence[EmbedCall]) -> Iterator[None]:
     from opentelemetry.trace import SpanKind, StatusCode
 
     tracer, tokens, duration = _instruments()

@@ -126,6 +126,10 @@ PARALLEL = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "--max-wo
 NO_HANG = ["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]
 
 
+# Tests and benchmarks start many processes: without bytecode on the disk each would compile every module anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def follow_this_machine() -> None:
     """Let uv trust what this machine trusts and look where its pip looks.
 

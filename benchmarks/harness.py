@@ -18,8 +18,9 @@ from urllib.parse import urlencode
 from catalogue import Subject
 
 HERE = Path(__file__).parent
-# Whatever the shell has set for a gateway, a key or a proxy must not reach a client: the server is on loopback.
-_NOT_OURS = ("OPENROUTER_", "OPENAI_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "INFRON_")
+# Whatever the shell has set for a gateway, a key or a proxy must not reach a client: the server is on loopback. Nor must
+# what is set for Python: without bytecode on the disk a client that starts would compile all it imports.
+_NOT_OURS = ("PYTHON", "OPENROUTER_", "OPENAI_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "INFRON_")
 
 
 def clean_environment() -> dict[str, str]:

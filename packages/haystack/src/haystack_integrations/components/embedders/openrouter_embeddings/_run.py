@@ -29,6 +29,7 @@ from openrouter_embeddings import (
     UsageTracker,
 )
 from openrouter_embeddings.inputs import Progress, check_inputs, named_positions
+from openrouter_embeddings.results import fill_lists
 
 from ._embedder import meta_of, meta_of_result
 from ._options import WORDS
@@ -124,9 +125,12 @@ class Run:
 
     def embedded(self, result: EmbeddingResult) -> dict[str, Any]:
         """Return the outputs of a run that came to its end."""
-        rows, unsent = dict(enumerate(result.tolist())), self._kept | self._refused.keys()
-        landed = {position: row for position, row in rows.items() if position not in unsent}
-        return self._outputs(landed, meta_of_result(result), self._refused)
+        unsent = self._kept | self._refused.keys()
+        rows: list[list[float]] = [[] for _ in range(len(result))]
+        landed = {position: row for position, row in enumerate(rows) if position not in unsent}
+        outputs = self._outputs(landed, meta_of_result(result), self._refused)
+        fill_lists(rows, result.embeddings)  # now that the documents are made
+        return outputs
 
     def raises(self, error: EmbeddingError) -> bool:
         """Return whether an error is raised, and not said of the documents that it is about."""

@@ -132,15 +132,6 @@ def _fits(value: str, charset: str) -> bool:
     return True
 
 
-def is_host(name: str) -> bool:
-    """Return whether a host can have this name: parts of 1 to 63 ASCII characters (RFC 1035, section 2.3.4), or an address.
-
-    Python raises a bare UnicodeError where it looks up any other.
-    """
-    parts = name.removesuffix(".").split(".")
-    return name.isascii() and all(0 < len(part) < 64 for part in parts)
-
-
 def key(value: object) -> str:
     """Take a key. A line feed at its end is a copying accident and goes; anything else is an error."""
     content = value.get_secret_value() if holds_secret(value) else value

@@ -15,7 +15,6 @@ from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from ._validate import is_host
 from .errors import ConfigurationError
 
 _EXAMPLE = "https://openrouter.ai/api/v1"
@@ -60,6 +59,15 @@ def check_base_url(url: str, *, allow_plain_http: bool = False) -> str:
             "Write https://, or set allow_plain_http=True where the network between is yours."
         )
     return url.rstrip("/")
+
+
+def is_host(name: str) -> bool:
+    """Return whether a host can have this name: parts of 1 to 63 ASCII characters (RFC 1035, section 2.3.4), or an address.
+
+    Python raises a bare UnicodeError where it looks up any other.
+    """
+    parts = name.removesuffix(".").split(".")
+    return name.isascii() and all(0 < len(part) < 64 for part in parts)
 
 
 def _on_this_machine(host: str) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from openrouter_embeddings._validate import is_host
 from openrouter_embeddings.errors import ConfigurationError
+from openrouter_embeddings.gateways import is_host
 
 _SCHEMES = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 

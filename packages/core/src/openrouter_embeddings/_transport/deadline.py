@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import httpcore
@@ -93,6 +93,7 @@ class _EncryptedStream(_Stream):
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         super().__init__(stream)
         self._fault: OSError | None = None
+        self._buffer = memoryview(bytearray(_AT_ONCE))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what has come. A fault after some of it is raised by the next read."""
@@ -102,19 +103,20 @@ class _EncryptedStream(_Stream):
         connection = self.get_extra_info("socket")
         if not first or max_bytes < _MANY or not isinstance(connection, ssl.SSLSocket):
             return first
-        return b"".join([first, *self._what_else_came(connection, _AT_ONCE - len(first))])
+        return first + self._what_else_came(connection, _AT_ONCE - len(first))
 
-    def _what_else_came(self, connection: ssl.SSLSocket, most: int) -> Iterator[bytes]:
-        """Yield records without waiting for one."""
+    def _what_else_came(self, connection: ssl.SSLSocket, most: int) -> memoryview:
+        """Return what can be read without waiting, to be used before the next read."""
+        count = 0
         connection.settimeout(0.0)  # each read and each write sets its own
         try:
-            while most > 0 and (record := connection.recv(most)):
-                most -= len(record)
-                yield record
+            while count < most and (more := connection.recv_into(self._buffer[count:most])):
+                count += more
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass
         except OSError as fault:
             self._fault = fault
+        return self._buffer[:count]
 
     def _encrypted(self, stream: httpcore.NetworkStream) -> _Stream:
         # Through a proxy that is reached over TLS itself: what the socket hands out is the proxy's, not the gateway's.

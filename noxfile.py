@@ -124,8 +124,6 @@ ON_ENGINES = ",".join(f"packages/engines/src/*/{name}.py" for name in ("on_*", "
 PARALLEL = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart", "0"]
 # A test of five minutes is a hang: it ends the run and says where. The lowest pytest does not know it.
 NO_HANG = ["-o", "faulthandler_timeout=300", "-o", "faulthandler_exit_on_timeout=true"]
-
-
 # Tests and benchmarks start many processes: without bytecode on the disk each would compile every module anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

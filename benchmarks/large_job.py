@@ -11,7 +11,7 @@ from dataclasses import dataclass
 CPU_PER_TEXT = 25e-6
 """Seconds of one core for an embedding of 1536 dimensions as an array: benchmarks/results/latest.md, row 5."""
 TLS = 1.5
-"""How much more it costs over TLS, at most: benchmarks/results/latest-1-2-3-6-7-8-9.md."""
+"""How much more it costs over TLS, at most: benchmarks/results/latest-1-9.md."""
 BASE64 = 4 / 3
 
 

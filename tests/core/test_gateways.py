@@ -147,6 +147,8 @@ def test_an_unknown_gateway_is_refused(name, text):
         ("https://openrouter.ai/api/v1//", "https://openrouter.ai/api/v1"),
         ("http://localhost:8088/", "http://localhost:8088"),
         ("http://127.8.0.1", "http://127.8.0.1"),
+        ("https://gateway.example./v1", "https://gateway.example./v1"),
+        (f"https://{'a' * 63}.example", f"https://{'a' * 63}.example"),
         ("http://[::1]:8088/v1", "http://[::1]:8088/v1"),
     ],
 )

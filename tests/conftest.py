@@ -82,6 +82,8 @@ def no_socket_beyond_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Where processes of their own are what is tested. Elsewhere they would cost half as much again and tell nothing new.
 MEASURED_PROCESSES = {"cli", "gateway"}
+FOR_PROCESSES = "COVERAGE_PROCESS_CONFIG"
+"""What tells them to be measured."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -91,8 +93,14 @@ def _processes_are_measured_where_they_are_the_point(request: pytest.FixtureRequ
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        patch.delenv(FOR_PROCESSES, raising=False)
         yield
+
+
+@pytest.fixture
+def unmeasured_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let coverage follow into no process of a test: Ctrl-C may leave its lock locked, and then the process hangs."""
+    monkeypatch.delenv(FOR_PROCESSES, raising=False)
 
 
 @pytest.fixture(scope="module")

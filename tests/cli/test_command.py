@@ -220,6 +220,7 @@ def test_killed_in_the_middle_and_started_again_it_is_complete_and_pays_nothing_
     assert "from the cache" in said
 
 
+@pytest.mark.usefixtures("unmeasured_processes")
 def test_an_interruption_says_how_to_go_on(embeddings_gateway):
     Path("in.txt").write_text("".join(f"line number {one}\n" for one in range(LINES)))
     embeddings_gateway.trouble("slow", seconds=0.2, times=None)

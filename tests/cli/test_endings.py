@@ -133,6 +133,7 @@ def test_killed_in_the_middle_the_same_command_goes_on(command, embeddings_gatew
 
 
 @POSIX
+@pytest.mark.usefixtures("unmeasured_processes")
 def test_interrupted_it_sends_no_more_and_loses_nothing_that_was_paid(command, embeddings_gateway):
     write_lines()
     embeddings_gateway.trouble("slow", seconds=0.3, times=None)
@@ -154,6 +155,7 @@ def test_interrupted_it_sends_no_more_and_loses_nothing_that_was_paid(command, e
 
 
 @POSIX
+@pytest.mark.usefixtures("unmeasured_processes")
 def test_a_second_interruption_does_not_wait(command, embeddings_gateway):
     write_lines()
     embeddings_gateway.trouble("slow", seconds=30.0, times=None, after=CONCURRENCY)

@@ -11,6 +11,8 @@ import pytest
 
 from openrouter_embeddings._fork import AliveSet, ForkAware, Lock, _after_in_parent, _before
 
+from ..support.interrupts import interrupted_everywhere
+
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
     pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),  # of Python 3.12 and later
@@ -45,6 +47,20 @@ def test_a_lock_that_another_thread_holds_is_free_in_the_child_and_held_in_the_p
     assert lock.__enter__.__self__.locked()
     release.set()
     thread.join()
+
+
+def test_a_block_that_ctrl_c_ends_anywhere_leaves_its_lock_free():
+    lock = Lock()
+
+    def hold() -> None:
+        with lock:
+            sum([1])
+        sum([2])
+
+    points = 0
+    for points in interrupted_everywhere("", lambda: hold):
+        assert not lock.__enter__.__self__.locked(), points
+    assert points >= 3
 
 
 class Told(ForkAware):

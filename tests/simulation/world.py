@@ -128,23 +128,17 @@ class Caller:
 
 @dataclass(slots=True, eq=False)
 class Handle:
-    """A slice of a stream under way, as a future is."""
+    """A slice of a stream under way, as a job or a task is."""
 
     result: BaseException | None = None
     is_done: bool = False
     bell: Bell | None = None
-    callbacks: list[Callable[[Any], None]] = field(default_factory=list)
 
     def done(self) -> bool:
         return self.is_done
 
-    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
-        self.callbacks.append(callback)
-
     def finish(self, error: BaseException | None) -> None:
         self.is_done, self.result = True, error
-        for callback in self.callbacks:
-            callback(self)
         if self.bell is not None:
             self.bell.wake()
 

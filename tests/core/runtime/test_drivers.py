@@ -24,7 +24,7 @@ from openrouter_embeddings._flows import (
     Sleep,
 )
 from openrouter_embeddings._protocol import Response
-from openrouter_embeddings._runtime import CancelScope, adrive, drive
+from openrouter_embeddings._runtime import CancelScope, Job, adrive, drive
 
 from .doubles import LANDED, Cache, Claiming, Transport, runtime, scope_of
 
@@ -271,13 +271,12 @@ def test_ctrl_c_while_flows_run_lets_what_is_in_flight_land_and_nothing_more_lea
     def noting(flow: Any) -> Any:
         outcomes.append((yield from flow))
 
-    def interrupted(self: threading.Thread, timeout: float | None = None) -> None:
+    def interrupted(self: Job[Any]) -> None:
         entered.wait(FAR)
-        monkeypatch.undo()
         raise KeyboardInterrupt
 
     before = set(threading.enumerate())
-    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    monkeypatch.setattr(Job, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         drive(asking(Gather([noting(send(b"1")), noting(send(b"2"))])), on, scope)
     assert scope.cancelled

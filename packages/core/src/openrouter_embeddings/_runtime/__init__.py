@@ -1,7 +1,18 @@
 """Performs what flows ask for: two drivers, one with threads and one with asyncio, and the queue before the gateway."""
 
 from .drivers import adrive, drive
+from .jobs import Job, JobThreads
 from .runtime import Runtime, Transport
-from .waiting import TICK, CancelScope, TaskWaiter, ThreadWaiter
+from .waiting import CancelScope, TaskWaiter, ThreadWaiter
 
-__all__ = ["TICK", "CancelScope", "Runtime", "TaskWaiter", "ThreadWaiter", "Transport", "adrive", "drive"]
+__all__ = [
+    "CancelScope",
+    "Job",
+    "JobThreads",
+    "Runtime",
+    "TaskWaiter",
+    "ThreadWaiter",
+    "Transport",
+    "adrive",
+    "drive",
+]

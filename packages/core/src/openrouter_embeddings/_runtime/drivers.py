@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from openrouter_embeddings._flows import Flow
 
+from .jobs import Job
 from .performing import perform
 from .runtime import Runtime
 from .steps import Begin, Block, Exchange, RunBeside, StartBeside, Wait
-from .waiting import TICK, CancelScope, TaskWaiter, ThreadWaiter
+from .waiting import CancelScope, TaskWaiter, ThreadWaiter
 
 T = TypeVar("T")
 
@@ -63,40 +62,32 @@ class _Threads:
 
     def __init__(self, runtime: Runtime, scope: CancelScope) -> None:
         self._runtime, self._scope = runtime, scope
-        self._threads: list[threading.Thread] = []
-        self._outcomes: list[list[Any]] = []
-        """A list of one for each flow."""
+        self._jobs: list[Job[Any]] = []
 
     def run(self, flows: Sequence[Flow[Any]]) -> list[Any]:
         """Run flows, and those that they start, to their ends; return results and errors."""
         try:
             for flow in flows:
                 self.start(flow)
-            for thread in self._threads:  # which grows as long as one of them runs
-                while thread.is_alive():
-                    thread.join(TICK)
+            for job in self._jobs:  # which grows as long as one of them runs
+                job.wait()
         except BaseException:
             self._scope.cancel()  # Ctrl-C: what is in flight may land, nothing more leaves
             raise
-        return [outcome for [outcome] in self._outcomes]
+        return [job.outcome for job in self._jobs]
 
     def start(self, flow: Flow[Any]) -> None:
         """Run one more."""
-        outcome: list[Any] = [None]
-        self._outcomes.append(outcome)
-        run = contextvars.copy_context().run
-        thread = threading.Thread(
-            target=run, args=(self._run, outcome, flow), name="openrouter-embeddings", daemon=True
-        )
-        self._threads.append(thread)
-        thread.start()
+        job = Job(lambda: self._run(flow))
+        self._jobs.append(job)
+        job.start()
 
-    def _run(self, outcome: list[Any], flow: Flow[Any]) -> None:
+    def _run(self, flow: Flow[Any]) -> Any:
         try:
-            outcome[0] = _drive(flow, self._runtime, self._scope, self)
-        except BaseException as error:  # noqa: BLE001  the gathering flow decides
-            outcome[0] = error
+            return _drive(flow, self._runtime, self._scope, self)
+        except BaseException:
             self._scope.cancel()
+            raise
 
 
 async def adrive(flow: Flow[T], runtime: Runtime, scope: CancelScope) -> T:

@@ -13,15 +13,29 @@ TICK = 0.5
 
 
 class ThreadWaiter:
-    """One wait of one thread."""
+    """What threads wait for, once and for all.
+
+    Its lock is a bare one: Ctrl-C within an `Event` or a `Condition` may leave theirs locked, for whoever wakes it to hang on.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
-        self.wake = self._event.set
+        self.is_woken = False
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def wake(self) -> None:
+        """End the wait, now and from now on."""
+        self.is_woken = True
+        try:
+            self._gate.release()
+        except RuntimeError:
+            return  # it is open
 
     def wait(self, seconds: float) -> None:
         """Return when woken or after `seconds`."""
-        while not self._event.wait(min(seconds, TICK)) and seconds > TICK:
+        while not self.is_woken and seconds > 0.0:
+            if self._gate.acquire(timeout=min(seconds, TICK)):
+                self.wake()  # for another thread that waits
             seconds -= TICK
 
 

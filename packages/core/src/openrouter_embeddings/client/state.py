@@ -25,15 +25,13 @@ class Streams(ForkAware):
     """What a client that is closed has to end: its own streams, not those of others that share its state."""
 
     def __init__(self) -> None:
-        self.windows: AliveSet[Any] = AliveSet()
-        """Streams that are not through."""
-        self.handles: set[Any] = set()
-        """What they have begun and not seen through: futures and tasks."""
+        self.after_fork()
         super().__init__()
 
     def after_fork(self) -> None:
         """Drop what belongs to the parent's threads and loops."""
-        self.handles.clear()
+        self.windows: AliveSet[Any] = AliveSet()
+        """Streams that are not through."""
 
 
 class ClientState:

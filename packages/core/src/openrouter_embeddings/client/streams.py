@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from openrouter_embeddings._flows import check_input_type, embed_each, estimated_tokens, marking
 from openrouter_embeddings._fork import Lock
-from openrouter_embeddings._runtime import TICK, CancelScope, adrive, drive
+from openrouter_embeddings._runtime import CancelScope, Job, JobThreads, adrive, drive
 from openrouter_embeddings.errors import EmbeddingError
 from openrouter_embeddings.inputs import InputType
 from openrouter_embeddings.stream import StreamBatch, StreamProgress
@@ -23,7 +21,7 @@ from .state import ClientState, Streams
 from .telemetry import observed
 
 OnProgress = Callable[[StreamProgress], None]
-Handle = TypeVar("Handle", bound="Future[None] | asyncio.Task[None]")
+Handle = TypeVar("Handle", bound="Job[None] | asyncio.Task[None]")
 
 
 class StreamWindow(Generic[Handle]):
@@ -78,8 +76,10 @@ class StreamWindow(Generic[Handle]):
     def submit(self, part: Slice, handle: Handle) -> None:
         """Remember a slice that was begun: connections are not closed under it."""
         self.pending.append((part, handle))
-        self._streams.handles.add(handle)
-        handle.add_done_callback(self._streams.handles.discard)
+
+    def handles(self) -> list[Handle]:
+        """Return what was begun and not handed out, from any thread."""
+        return [handle for _, handle in self.pending.copy()]
 
     def is_ready(self) -> bool:
         """Return whether the next batch is to be handed out before more is read."""
@@ -154,35 +154,37 @@ def stream(
     return _stream(StreamWindow(state, streams, inputs, input_type, on_progress), inputs)
 
 
-def _stream(window: StreamWindow[Future[None]], inputs: Iterable[Any]) -> Iterator[StreamBatch]:
+def _stream(window: StreamWindow[Job[None]], inputs: Iterable[Any]) -> Iterator[StreamBatch]:
     state, slicer = window.state, window.begin()
-    pool = ThreadPoolExecutor(state.options.max_concurrency, thread_name_prefix="openrouter-embeddings")
+    threads = JobThreads(state.options.max_concurrency)
 
     def run(part: Slice) -> None:
         with window.running(part) as scope:
             if scope is not None:
                 drive(embed_each(part.call), state.runtime(), scope)
 
+    def begin(part: Slice) -> Job[None]:
+        job = Job(lambda: run(part))
+        threads.start(job)
+        return job
+
+    def take() -> StreamBatch:
+        job = window.pending[0][1]
+        job.wait()
+        return window.take(job.outcome)
+
     try:
         for pairs in _slices(window, slicer, inputs):
             part = window.slice(pairs)
-            window.submit(part, pool.submit(contextvars.copy_context().run, run, part))
+            window.submit(part, begin(part))
             while window.is_ready():
-                yield window.take(_failure_of(window.pending[0][1]))
+                yield take()
         while window.pending:
-            yield window.take(_failure_of(window.pending[0][1]))
+            yield take()
         window.raise_if_broken()
     finally:
-        window.cancel()
         # Nothing more is sent. What is in flight lands in the cache: `close` and the interpreter's end wait for it.
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _failure_of(future: Future[None]) -> BaseException | None:
-    """Wait for a slice's end, and look for signals meanwhile; return what it raised."""
-    while not future.done():
-        wait([future], TICK)
-    return future.exception()
+        window.cancel()
 
 
 def _slices(window: StreamWindow[Any], slicer: Slicer, inputs: Iterable[Any]) -> Iterator[list[tuple[Any, Any]]]:
@@ -264,23 +266,23 @@ async def _aslices(
 
 def close_streams(streams: Streams) -> None:
     """Let streams send nothing more, and wait for what those in threads have in flight: it is paid for."""
-    _cancel_all(streams)
-    for handle in list(streams.handles):
-        if isinstance(handle, Future):
-            with suppress(CancelledError):
-                handle.exception()
+    for handle in _cancel_all(streams):
+        if isinstance(handle, Job):
+            handle.wait()
 
 
 async def aclose_streams(streams: Streams) -> None:
     """Do the same for streams on the running loop."""
-    _cancel_all(streams)
     loop = asyncio.get_running_loop()
-    handles = list(streams.handles)
+    handles = _cancel_all(streams)
     tasks = [handle for handle in handles if isinstance(handle, asyncio.Task) and handle.get_loop() is loop]
     if tasks:
         await asyncio.wait(tasks)
 
 
-def _cancel_all(streams: Streams) -> None:
-    for window in streams.windows:
+def _cancel_all(streams: Streams) -> list[Any]:
+    """Let nothing more be sent, and return what may be in flight."""
+    windows = list(streams.windows)
+    for window in windows:
         window.cancel()
+    return [handle for window in windows for handle in window.handles()]

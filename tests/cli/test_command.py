@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +24,6 @@ from openrouter_embeddings.errors import RateLimitError
 
 MODEL = "openai/text-embedding-3-small"
 SMALL = ["--model", MODEL, "--dimensions", "256"]
-LINES = 100_000 if os.environ.get("OPENROUTER_EMBEDDINGS_ENDURANCE") == "full" else 5_000
 
 
 @pytest.fixture(autouse=True)
@@ -187,49 +182,3 @@ def test_without_the_extra_the_way_to_it_is_named(monkeypatch, capsys):
         cli.main()
     assert ended.value.code == 2
     assert 'pip install "openrouter-embeddings[cli]"' in capsys.readouterr().err
-
-
-COMMAND = [sys.executable, "-m", "openrouter_embeddings.cli", "embed", "in.txt", *SMALL, "--batch-size", "50"]
-
-
-def start(out: str) -> subprocess.Popen:
-    return subprocess.Popen([*COMMAND, "--max-concurrency", "4", "--out", out], stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_requests(gateway, count: int) -> None:
-    while len(gateway.embedding_requests()) < count:
-        time.sleep(0.02)
-
-
-def test_killed_in_the_middle_and_started_again_it_is_complete_and_pays_nothing_twice(embeddings_gateway):
-    Path("in.txt").write_text("".join(f"line number {one}\n" for one in range(LINES)))
-    first = start("whole.npy")
-    first.communicate()
-    assert first.returncode == 0
-    embeddings_gateway.reset()
-    killed = start("again.npy")
-    wait_for_requests(embeddings_gateway, LINES // 100)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    assert not Path("again.npy").exists()
-    second = start("again.npy")
-    _, said = second.communicate()
-    assert second.returncode == 0, said
-    assert Path("again.npy").read_bytes() == Path("whole.npy").read_bytes()
-    assert LINES <= embeddings_gateway.paid_inputs() <= LINES + 4 * 50
-    assert "from the cache" in said
-
-
-@pytest.mark.usefixtures("unmeasured_processes")
-def test_an_interruption_says_how_to_go_on(embeddings_gateway):
-    Path("in.txt").write_text("".join(f"line number {one}\n" for one in range(LINES)))
-    embeddings_gateway.trouble("slow", seconds=0.2, times=None)
-    interrupted = start("out.npy")
-    wait_for_requests(embeddings_gateway, 4)
-    interrupted.send_signal(signal.SIGINT)
-    _, said = interrupted.communicate(timeout=30)
-    assert interrupted.returncode == 130, said
-    assert "the same command goes on from there" in said
-    sent = len(embeddings_gateway.embedding_requests())
-    assert sent < LINES // 50
-    assert not Path("out.npy").exists()

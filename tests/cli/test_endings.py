@@ -126,7 +126,7 @@ def test_killed_in_the_middle_the_same_command_goes_on(command, embeddings_gatew
     before = paid_when_quiet(embeddings_gateway)
     assert LINES // 3 <= before < LINES
     assert not Path(out).exists()
-    finished(start(out))
+    assert "from the cache" in finished(start(out))
     assert Path(out).read_bytes() == Path(f"whole-{out}").read_bytes()
     assert LINES <= embeddings_gateway.paid_inputs() <= LINES + CONCURRENCY * BATCH
     assert not list(Path().glob(".*partial"))

@@ -1,4 +1,4 @@
-"""A run over files in a process of its own, which kills itself at a given step; the tests start it."""
+"""A run over files in a process of its own, which kills or interrupts itself at a given step; the tests start it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from typing import Any
 
 from openrouter_embeddings_engines import EmbedJob, Limit
@@ -43,6 +44,15 @@ elif moment == "ended":
     )
 elif moment == "moved":
     die_before(Journal, "close")
+elif moment == "interrupted":
+    embed = files_module.Run._embed
+
+    def interrupting(run: Any, part: Any) -> None:
+        # The kernel picks the thread. This one is not the one that waits.
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        embed(run, part)
+
+    files_module.Run._embed = interrupting  # type: ignore[method-assign]
 
 
 def _is_due() -> bool:

@@ -204,6 +204,17 @@ def test_interrupted_it_waits_for_what_is_in_flight_and_the_report_is_exact(
     assert report.open_parts > 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+def test_ctrl_c_that_a_part_s_thread_receives_ends_the_run_before_the_part_is_through(
+    job_for: Any, embeddings_gateway: Any, tmp_path: Path, rows: list[str]
+) -> None:
+    embeddings_gateway.configure(latency=0.3)
+    run = killed_run(tmp_path / "in", tmp_path / "out", embeddings_gateway.base_url, moment="interrupted")
+    assert run.wait() != 0
+    assert len(embeddings_gateway.embedding_requests()) < 7, "requests of a part"
+    assert_equals_the_servers(job_for(batch_size=16).report(tmp_path / "out"), embeddings_gateway)
+
+
 def test_a_part_has_64_megabytes_and_a_folder_keeps_the_size_that_it_was_begun_with(
     job_for: Any, tmp_path: Path, rows: list[str]
 ) -> None:

@@ -7,8 +7,10 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from contextvars import copy_context
+from queue import Empty, SimpleQueue
+from threading import Thread, current_thread
 from typing import Any
 
 import pyarrow as pa
@@ -31,6 +33,8 @@ _PART_ROWS = 8192
 """Rows of a part where the width is not known."""
 _REQUEST_ROWS = 256
 _AT_ONCE_MAX = 16
+_TICK = 0.1
+"""Seconds after which a thread that waits looks for signals: one that another thread received does not end its wait."""
 
 
 def parts_at_once(concurrency: int, part_rows: int) -> int:
@@ -132,28 +136,52 @@ class Run:
         self._name = secrets.token_hex(4)
         self._attempts = Counter({name: part.attempts for name, part in so_far.parts.items()})
         self._open: set[Journal] = set()
+        self._ends: SimpleQueue[tuple[Thread, BaseException | None]] = SimpleQueue()
+        """Threads whose part is through. Unlike a future, it is left usable wherever Ctrl-C strikes."""
         self._stopped = False
         self._at_once = parts_at_once(client.options.max_concurrency, part_rows)
 
     def embed(self, parts: Iterable[Part]) -> None:
         """Embed parts and commit them. The first failure stops the others; what is in flight by then lands."""
-        running: set[Future[None]] = set()
-        with ThreadPoolExecutor(self._at_once, thread_name_prefix="openrouter-embeddings-part") as pool:
-            try:
-                for part in parts:
-                    running.add(pool.submit(copy_context().run, self._embed, part))
-                    if len(running) >= self._at_once:
-                        running = _without_done(running)
-                while running:
-                    running = _without_done(running)
-            finally:
-                self._stop(running)
+        running: set[Thread] = set()
+        try:
+            for part in parts:
+                if len(running) == self._at_once:
+                    self._see_one_end(running)
+                run = copy_context().run
+                thread = Thread(target=run, args=(self._run, part), name="openrouter-embeddings-part")
+                running.add(thread)
+                thread.start()
+            while running:
+                self._see_one_end(running)
+        finally:
+            self._stop(running)
 
-    def _stop(self, running: set[Future[None]]) -> None:
+    def _run(self, part: Part) -> None:
+        failed: BaseException | None = None
+        try:
+            self._embed(part)
+        except BaseException as error:  # noqa: BLE001  for the thread that waits
+            failed = error
+        self._ends.put((current_thread(), failed))
+
+    def _see_one_end(self, running: set[Thread]) -> None:
+        """Wait until a part is through; raise what made it fail."""
+        ended = None
+        while ended is None:
+            with suppress(Empty):
+                ended = self._ends.get(timeout=_TICK)
+        thread, failed = ended
+        running.remove(thread)
+        if failed is not None:
+            raise failed
+
+    def _stop(self, running: set[Thread]) -> None:
         self._stopped = True
-        while running:
+        while any(thread.is_alive() for thread in running):
             self._client.close()  # again, for a part that was about to begin
-            running = wait(running, timeout=0.1).not_done
+            with suppress(Empty):
+                self._ends.get(timeout=_TICK)
         self._client.close()  # waits for what is in flight: it belongs into the journals
         for journal in self._open:
             journal.end("failed")
@@ -194,14 +222,6 @@ class Run:
         journal.end("committed", embedded=embedded, failed=failed)
         self._folder.move(temporary, part.file)
         journal.close()
-
-
-def _without_done(running: set[Future[None]]) -> set[Future[None]]:
-    """Wait until a part is through, and return the others; raise what made it fail."""
-    done, rest = wait(running, return_when=FIRST_COMPLETED)
-    for future in done:
-        future.result()
-    return rest
 
 
 def _sources(source: str | os.PathLike[str] | Sequence[str], filesystem: Any) -> tuple[Any, Mapping[str, Source]]:

@@ -1,7 +1,7 @@
-"""What threads do side by side. Whoever waits for it may be interrupted anywhere and leaves nothing locked.
+"""Jobs that threads do side by side. A thread that waits for one may be interrupted anywhere, and leaves nothing locked.
 
-The executors and futures of the standard library hold locks in functions written in Python. Ctrl-C within one of those leaves
-its lock locked, and the thread that does the work, or the end of the interpreter, waits for it for ever.
+The executors and futures of the standard library take their locks in functions written in Python. Ctrl-C within one of those
+may leave a lock locked, and the thread that does the work hangs, and the end of the interpreter with it.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ class Job(Generic[T]):
         """Do it."""
         try:
             self.outcome = self._context.run(self._work)
-        except BaseException as error:  # noqa: BLE001  for whoever waits
+        except BaseException as error:  # noqa: BLE001  for the thread that waits
             self.outcome = error
-        finally:
-            self._waiter.wake()
+        self._waiter.wake()
 
     def done(self) -> bool:
         """Return whether it is done."""

@@ -13,9 +13,10 @@ TICK = 0.5
 
 
 class ThreadWaiter:
-    """What threads wait for, once and for all.
+    """A wait of threads, which one `wake` ends for good.
 
-    Its lock is a bare one: Ctrl-C within an `Event` or a `Condition` may leave theirs locked, for whoever wakes it to hang on.
+    The lock is a bare one. Ctrl-C within an `Event` or a `Condition` may leave its lock locked, and the thread that is to
+    wake it hangs.
     """
 
     def __init__(self) -> None:

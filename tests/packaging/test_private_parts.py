@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 CORE = Path(__file__).parents[2] / "packages/core/src/openrouter_embeddings"
-MAY = CORE / "_transport/leftover.py"
+MAY = CORE / "_transport/unnamed.py"
 NAMES = re.compile(
     r"\b(_pool|_connections|_requests|_network_backend|_h11_state|_transport_for_url|_mounts|_stream"
     r"|_httpcore_stream|_raw_socket|_sync|_async|_backends)\b"

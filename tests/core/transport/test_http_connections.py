@@ -8,6 +8,8 @@ import os
 import socket
 import threading
 import warnings
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from openrouter_embeddings._protocol import Response
 from openrouter_embeddings._transport import HttpTransport
 
+from ...support.interrupts import ends, interrupted_everywhere
 from ...support.sockets import answering, http, read_request, serving
 from .conftest import HEADERS
 
@@ -95,11 +98,40 @@ def test_a_closed_transport_opens_again_and_one_that_nobody_holds_leaves_no_sock
             assert is_over(connection)
 
 
+def test_of_pools_that_were_closed_nothing_is_kept():
+    transport, pools = made(), []
+    with serving(answering()) as served:
+        for _ in range(3):
+            transport.exchange(served.url, b"{}", **GIVEN)
+            pools += map(weakref.ref, transport._pools._pools.values())
+            transport.close()
+    gc.collect()
+    assert [pool() for pool in pools] == [None] * 3
+
+
+def test_an_exchange_that_ctrl_c_ends_anywhere_in_httpcore_leaves_the_transport_usable():
+    transport = made()
+
+    def exchange() -> None:
+        assert transport.exchange(served.url, b"{}", **GIVEN).status == 200
+
+    def warm() -> Callable[[], None]:
+        exchange()
+        return exchange
+
+    with serving(answering()) as served:
+        points = 0
+        for points in interrupted_everywhere("httpcore", warm):
+            assert ends(exchange), points
+        assert points > 200
+        transport.close()
+
+
 def test_connections_that_were_dropped_are_left_open_for_they_are_the_parents():
     transport = made()
     with serving(answering()) as served:
         transport.exchange(served.url, b"{}", **GIVEN)
-        (parents,) = transport._pools.values()
+        (parents,) = transport._pools._pools.values()
         transport.drop_connections()
         assert transport.exchange(served.url, b"{}", **GIVEN).status == 200
         transport.close()

@@ -102,8 +102,8 @@ class Dispatcher(ForkAware):
             0.0,
             False,
         )
-        self._enter(entry, goes_first=goes_first)
         try:
+            self._enter(entry, goes_first=goes_first)
             while True:
                 outcome = self._take_up(entry, seconds)
                 if outcome is not None:

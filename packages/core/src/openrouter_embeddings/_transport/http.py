@@ -15,16 +15,25 @@ from typing import Any, TypeAlias
 import httpcore
 import httpx
 
-from openrouter_embeddings._fork import Lock
 from openrouter_embeddings._protocol import Response, TransportFailure
 from openrouter_embeddings.errors import ConfigurationError
 
 from .body import Body
 from .deadline import Deadline
 from .failures import failure_of
-from .leftover import has_trailing_bytes
-from .pools import Key, LoopConnections, LoopPool, LoopPools, ThreadsPool, async_pool, sync_pool
+from .pools import (
+    Key,
+    LoopConnections,
+    LoopPool,
+    LoopPools,
+    ThreadsPool,
+    ThreadsPools,
+    async_pool,
+    parents_pools,
+    sync_pool,
+)
 from .targets import Headers, Target
+from .unnamed import has_trailing_bytes
 from .user_clients import aexchange_with, exchange_with, made_by
 
 _log = logging.getLogger("openrouter_embeddings")
@@ -35,8 +44,6 @@ _SECRET_HEADER = re.compile(rb"auth|key|token|secret|cookie")
 _SECRET_MIN = 8
 """Shorter ones are words of any text."""
 ByLoop: TypeAlias = "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopPools]"
-_parent_pools: list[object] = []
-"""A parent's pools, kept unclosed in a forked child: their locks may be held by threads that are not here."""
 
 
 class HttpTransport:
@@ -60,18 +67,17 @@ class HttpTransport:
         self._headers = headers
         self._connections = connections
         self._given, self._given_async = http_client, async_http_client
-        self._lock = Lock()
         self._targets: dict[str, Target] = {}
-        self._pools: dict[Key, ThreadsPool[Any]] = {}
+        self._pools = ThreadsPools()
         self._by_loop: ByLoop = weakref.WeakKeyDictionary()
         self._closing: set[asyncio.Task[None]] = set()
 
     def drop_connections(self) -> None:
         """Drop every connection unclosed: in a forked child they are the parent's."""
-        _parent_pools.extend([*self._pools.values(), *self._by_loop.values()])
+        self._pools.drop()
+        parents_pools.extend(self._by_loop.values())
         for loop in list(self._by_loop):
             _drop(self._by_loop, loop)
-        self._pools = {}
         self._by_loop = weakref.WeakKeyDictionary()
         self._closing = set()
 
@@ -128,10 +134,7 @@ class HttpTransport:
 
     def close(self) -> None:
         """Close the threads' connections. A client that the user gave stays open: it is the user's."""
-        with self._lock:
-            pools, self._pools = self._pools, {}
-        for pool in pools.values():
-            pool.close()
+        self._pools.close()
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
@@ -147,24 +150,11 @@ class HttpTransport:
 
     def _pool(self, target: Target) -> ThreadsPool[httpcore.ConnectionPool]:
         make = partial(sync_pool, target.route, tls=target.tls, connections=self._connections)
-        return self._kept((target.route, target.tls), make)
-
-    def _kept(self, key: Key, make: Callable[[], Any]) -> ThreadsPool[Any]:
-        pool = self._pools.get(key)
-        if pool is None:
-            made = ThreadsPool(make())  # without the lock: it may be a function of the user's, which takes its time
-            with self._lock:
-                pool = self._pools.setdefault(key, made)
-            if pool is made:
-                # A client that is never closed leaves no open socket behind.
-                weakref.finalize(self, _close_in_same_process, pool)
-            else:
-                made.close()
-        return pool
+        return self._pools.get((target.route, target.tls), make)
 
     def _user_client(self, given: httpx.Client | Callable[[], httpx.Client]) -> AbstractContextManager[httpx.Client]:
         """Return the user's own client, or the one of this process that the user's function has made."""
-        return self._kept(None, partial(made_by, given, is_async=False)) if callable(given) else nullcontext(given)
+        return self._pools.get(None, partial(made_by, given, is_async=False)) if callable(given) else nullcontext(given)
 
     async def _user_client_of_loop(
         self, given: httpx.AsyncClient | Callable[[], httpx.AsyncClient]
@@ -285,8 +275,3 @@ def _unsendable(error: Exception) -> Exception:
     if isinstance(error, (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol)):
         return ConfigurationError("The request cannot be sent: a header of it, or base_url, is not one that HTTP has.")
     return error
-
-
-def _close_in_same_process(pool: Any) -> None:
-    if pool not in _parent_pools:
-        pool.close()

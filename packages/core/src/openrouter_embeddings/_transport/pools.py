@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 import weakref
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +23,7 @@ from openrouter_embeddings.errors import ConfigurationError
 from .deadline import DeadlineBackend
 from .loop_streams import LoopBackend
 from .proxies import Route, unusable
+from .unnamed import take_bare_lock
 
 P = TypeVar("P", bound=httpcore.ConnectionPool | httpx.Client)
 A = TypeVar("A", bound=httpcore.AsyncConnectionPool | httpx.AsyncClient)
@@ -31,6 +32,8 @@ Key: TypeAlias = "tuple[Route, bool] | None"
 
 _IDLE_SECONDS = 30.0
 _closing: set[asyncio.Task[None]] = set()
+parents_pools: list[object] = []
+"""A parent's pools, kept unclosed in a forked child: their locks may be held by threads that are not here."""
 _CA_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -43,6 +46,7 @@ def sync_pool(route: Route, *, tls: bool, connections: int) -> httpcore.Connecti
         connections: How many idle connections to keep.
     """
     pool: httpcore.ConnectionPool = _pool("", route, tls, connections, network_backend=DeadlineBackend())
+    take_bare_lock(pool)
     return pool
 
 
@@ -127,29 +131,74 @@ class ThreadsPool(Generic[P]):
 
     def __init__(self, pool: P) -> None:
         self.pool = pool
+        self.is_closed = False
+        """Whether no exchange may begin on it."""
+        self.finalizer: weakref.finalize[..., Any] | None = None
+        """What closes it if its owner does not."""
         self._lock = Lock()
         self._active = 0
-        self._closed = False
 
     def __enter__(self) -> P:
         with self._lock:
             self._active += 1
         return self.pool
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._lock:
             self._active -= 1
-            last = self._closed and not self._active
-        if last:
-            self.pool.close()
+        # Ctrl-C within httpcore may leave a connection's lock locked, for the next request on it to wait for.
+        if self.is_closed or (kind is not None and not issubclass(kind, Exception)):
+            self.close()
 
     def close(self) -> None:
         """Close it, now or with the end of the last exchange."""
         with self._lock:
-            self._closed = True
+            self.is_closed = True
             unused = not self._active
         if unused:
             self.pool.close()
+            if self.finalizer is not None:
+                self.finalizer.detach()
+
+
+class ThreadsPools:
+    """The pools of one client's threads, each made at its first use. Those of an owner that is gone are closed."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._pools: dict[Key, ThreadsPool[Any]] = {}
+
+    def get(self, key: Key, make: Callable[[], Any]) -> ThreadsPool[Any]:
+        """Return the open pool of this key."""
+        pool = self._pools.get(key)
+        if pool is not None and not pool.is_closed:
+            return pool
+        made = ThreadsPool(make())  # without the lock: it may be a function of the user's, which takes its time
+        made.finalizer = weakref.finalize(self, _close_in_same_process, made)
+        with self._lock:
+            pool = self._pools.get(key)
+            if pool is None or pool.is_closed:
+                self._pools[key] = pool = made
+        if pool is not made:
+            made.close()
+        return pool
+
+    def close(self) -> None:
+        """Close them."""
+        with self._lock:
+            pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            pool.close()
+
+    def drop(self) -> None:
+        """Forget them, unclosed."""
+        parents_pools.extend(self._pools.values())
+        self._pools = {}
+
+
+def _close_in_same_process(pool: ThreadsPool[Any]) -> None:
+    if pool not in parents_pools:
+        pool.close()
 
 
 class LoopPool(Generic[A]):

@@ -15,8 +15,8 @@ from openrouter_embeddings.errors import ConfigurationError
 
 from .body import Body
 from .failures import failure_of
-from .leftover import has_trailing_bytes
 from .targets import Headers, connect_seconds
+from .unnamed import has_trailing_bytes
 
 C = TypeVar("C", bound=httpx.Client | httpx.AsyncClient)
 

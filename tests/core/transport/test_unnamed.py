@@ -1,12 +1,13 @@
-"""Bytes that belong to no answer are seen before the next request could take them for its own.
+"""What is done to private parts of httpcore and h11 is done still: a version to come may have no such parts.
 
-The way to them leads through private parts of httpcore and h11. Where a version to come has no such way, the tests of
-sound answers fail here: no connection would be used again.
+Bytes that belong to no answer are seen before the next request could take them for its own. Where the way to them is gone,
+the tests of sound answers fail here: no connection would be used again. Ctrl-C leaves no pool locked.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,11 @@ import httpcore
 import httpx
 import pytest
 
-from openrouter_embeddings._transport.leftover import has_trailing_bytes
+from openrouter_embeddings._transport.pools import sync_pool
+from openrouter_embeddings._transport.proxies import Route
+from openrouter_embeddings._transport.unnamed import has_trailing_bytes
 
+from ...support.interrupts import ends, interrupted_everywhere
 from ...support.sockets import answering, http, serving
 
 LEFT_OVER = [b"H", b"\r\n", b"HTTP/1.1 200 OK\r\n", http(b'{"another": "answer"}')]
@@ -93,3 +97,23 @@ def test_a_transport_of_the_users_that_has_no_connection_is_trusted():
         client.stream("GET", "http://gateway.test") as response,
     ):
         assert not has_trailing_bytes(response.stream, response.extensions)
+
+
+def test_a_request_that_ctrl_c_ends_anywhere_in_the_pool_leaves_the_pool_usable():
+    pools: list[httpcore.ConnectionPool] = []
+
+    def request() -> None:
+        assert pools[-1].request("GET", served.url).status == 200
+
+    def warm() -> Callable[[], None]:
+        pools.append(sync_pool(Route(), tls=False, connections=1))
+        request()
+        return request
+
+    with serving(answering(http())) as served:
+        points = 0
+        for points in interrupted_everywhere("connection_pool.py", warm):
+            assert ends(request), points
+            pools[-1].close()
+        assert points > 100
+        pools[-1].close()

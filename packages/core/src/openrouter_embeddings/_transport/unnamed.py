@@ -1,13 +1,19 @@
-"""Bytes that came and belong to no answer: the next request on the connection would take them for its own.
+"""Private parts of httpcore and h11 that nothing else in this package reaches into: there is no public name for them.
 
-This is the one place that reaches into private parts of httpcore and h11: neither has a public name for what a
-connection holds beyond an answer. Where the way there is gone, in a version to come, no connection is trusted with a
-second request: slower, never wrong. A test fails when it is.
+* Bytes that came and belong to no answer. The next request on the connection would take them for its own. Where the way
+  to them is gone, in a version to come, no connection is trusted with a second request: slower, never wrong.
+* The lock of a pool. httpcore takes it in a function written in Python: Ctrl-C there leaves it locked, and every later
+  request of the client hangs.
+
+A test fails where one of the ways is gone.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import Any
+
+import httpcore
 
 _WAY_TO_H11 = ("_stream", "_connection", "_h11_state")
 _HTTPX_WRAPPERS = ("_stream", "_httpcore_stream")
@@ -30,3 +36,8 @@ def has_trailing_bytes(stream: Any, extensions: Any) -> bool:
     for name in _WAY_TO_H11:
         part = getattr(part, name, None)
     return part is None or bool(part.trailing_data[0])
+
+
+def take_bare_lock(pool: httpcore.ConnectionPool) -> None:
+    """Have a pool that is not in use yet take a bare lock in place of its own: nothing can strike within that."""
+    pool._optional_thread_lock = threading.Lock()  # type: ignore[assignment]  # noqa: SLF001

@@ -12,16 +12,19 @@ from types import CodeType, FrameType
 from typing import Any
 
 FAR = 60.0
-_SIGNALS_ARE_LOOKED_FOR = ("RESUME", "CALL", "JUMP_BACKWARD")
-"""In a function that begins, when a call has returned, and in a loop that begins anew."""
+_BEFORE = ("RESUME", "CALL")
+_JUMP = "JUMP_BACKWARD"
 
 
 @cache
 def _points(code: CodeType) -> frozenset[int]:
-    """Return the offsets of what is executed right after the interpreter has looked for signals."""
+    """Return the offsets of what is executed right after the interpreter has looked for signals.
+
+    It does so in a function that begins, when a call has returned, and in a loop that begins anew.
+    """
     instructions = list(dis.get_instructions(code))
-    after = {two.offset for one, two in pairwise(instructions) if one.opname.startswith(_SIGNALS_ARE_LOOKED_FOR)}
-    return frozenset(after | {one.argval for one in instructions if one.opname.startswith("JUMP_BACKWARD")})
+    after = {two.offset for one, two in pairwise(instructions) if one.opname.startswith(_BEFORE)}
+    return frozenset(after | {one.argval for one in instructions if one.opname.startswith(_JUMP)})
 
 
 class _Interruption:

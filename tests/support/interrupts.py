@@ -20,10 +20,20 @@ _JUMP = "JUMP_BACKWARD"
 def _points(code: CodeType) -> frozenset[int]:
     """Return the offsets of what is executed right after the interpreter has looked for signals.
 
-    It does so in a function that begins, when a call has returned, and in a loop that begins anew.
+    It does so in a function that begins, when a call has returned, and in a loop that begins anew. What is raised then
+    belongs to the instruction before: not where that is the last one of a `try` or a `with`.
     """
     instructions = list(dis.get_instructions(code))
-    after = {two.offset for one, two in pairwise(instructions) if one.opname.startswith(_BEFORE)}
+    protected = dis.Bytecode(code).exception_entries
+
+    def handler(offset: int) -> int | None:
+        return next((entry.target for entry in protected if entry.start <= offset < entry.end), None)
+
+    after = {
+        two.offset
+        for one, two in pairwise(instructions)
+        if one.opname.startswith(_BEFORE) and handler(one.offset) == handler(two.offset)
+    }
     return frozenset(after | {one.argval for one in instructions if one.opname.startswith(_JUMP)})
 
 

@@ -46,6 +46,7 @@ class _Interruption:
     def enter(self, frame: FrameType, event: str, arg: Any) -> Any:
         if self._where not in frame.f_code.co_filename:
             return None
+        frame.f_trace = self._step  # before the next line: Python 3.13 looks for it there
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return self._step
 
@@ -75,6 +76,7 @@ def _is_interrupted(run: Callable[[], Any], interruption: _Interruption) -> bool
     struck: list[bool] = []
 
     def target() -> None:
+        sys._getframe().f_trace_opcodes = True  # for Python 3.12, which looks for it in `settrace`
         sys.settrace(interruption.enter)
         try:
             run()

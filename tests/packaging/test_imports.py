@@ -26,13 +26,13 @@ WINGS: dict[str, set[str]] = {
     "profiles": set(),
     "_limits": set(),
     "cache": {"errors", "_fork", "_warn"},
-    "_protocol": {"_matrix", "errors", "results", "usage", "gateways", "profiles", "_limits"},
+    "_protocol": {"_matrix", "errors", "usage", "gateways", "profiles", "_limits"},
     "_flows": VALUES | {"_protocol", "profiles", "_limits", "cache"},
     "_transport": {"errors", "_fork", "_validate", "gateways", "_protocol"},
     "_runtime": {"errors", "limiter", "_fork", "_warn", "_flows", "_protocol", "_limits", "cache"},
-    "checks": VALUES | {"_flows", "_protocol", "profiles", "_limits"},
-    "client": VALUES | {"_flows", "_runtime", "_transport", "_limits", "_protocol", "checks", "cache", "profiles"},
-    "cli": {"__init__", "_matrix", "gateways"},
+    "checks": VALUES | {"_flows", "_protocol", "profiles"},
+    "client": VALUES | {"_flows", "_runtime", "_transport", "_limits", "checks", "cache", "profiles"},
+    "cli": {"__init__", "_matrix"},
 }
 """The wings from below. A new folder needs a line here."""
 

@@ -20,6 +20,7 @@ from openrouter_embeddings.cache import CacheWarning, SqliteCache, sqlite_file
 from openrouter_embeddings.cache import connection as own_file
 from openrouter_embeddings.errors import ConfigurationError
 
+from ...support.interrupts import ends, interrupted_everywhere
 from .rows import rows
 
 WRITER = """
@@ -289,3 +290,30 @@ def test_a_copy_carries_the_configuration_and_shows_no_secret(path):
 def test_a_wrong_option_is_refused(options):
     with pytest.raises(ConfigurationError):
         SqliteCache(**{"path": "x", **options})
+
+
+def test_ctrl_c_anywhere_leaves_no_transaction_open_for_others_to_wait_for(tmp_path):
+    ours, theirs = SqliteCache(tmp_path / "c.sqlite"), SqliteCache(tmp_path / "c.sqlite")
+
+    def use() -> None:
+        ours.claim([b"key"], 60.0)
+        ours.put(rows(2))
+        ours.unclaim([b"key"])
+
+    def use_theirs() -> None:
+        assert theirs.claim([b"other"], 60.0) == {b"other"}
+        theirs.put(rows(3))
+        theirs.unclaim([b"other"])
+
+    def warm():
+        use()
+        return use
+
+    points = 0
+    for points in interrupted_everywhere("openrouter_embeddings/cache", warm):
+        assert ends(use_theirs), points
+        assert not ours.failures, points
+        assert not theirs.failures, points
+    assert points > 50
+    ours.close()
+    theirs.close()

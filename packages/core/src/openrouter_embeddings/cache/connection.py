@@ -100,6 +100,9 @@ class SqliteFile(ForkAware):
                 elif isinstance(error, sqlite3.Error) and error_code(error) in _LOCKED:
                     self._locked_until = time.monotonic() + _PAUSE_SECONDS
                 self._failed = error
+            except BaseException:
+                self._drop()  # Ctrl-C may have left a transaction open, and the file locked for everybody else
+                raise
             failed, self._failed = self._failed, None
         if failed is not None:  # outside the lock: a warning may run code of the user's
             self._report(failed)

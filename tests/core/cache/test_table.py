@@ -95,7 +95,7 @@ def test_verify_ends_on_a_tree_that_leads_back(path, monkeypatch):
     with SqliteCache(path) as cache:
         cache.put(rows(3))
         # As a damaged page answers: whatever rowid is asked for, the same rows come.
-        again = "SELECT rowid, k, v, dim, crc FROM vectors WHERE rowid > ?1 - 9 ORDER BY rowid"
+        again = "SELECT rowid, k, v, dim, crc FROM vectors WHERE rowid > ? - 9 ORDER BY rowid"
         monkeypatch.setattr(table, "_SCAN", again)
         with pytest.warns(CacheWarning, match="out of order"):
             assert cache.verify() == 0
